@@ -1,0 +1,150 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Sentence is text for a person in which instants stay instants, so that whoever reads it, and not whoever wrote it, says
+// how long ago that was. Make one by putting the results of [Ago], [For] and [Until] into ordinary text; text from
+// elsewhere goes through [Clean] first, which leaves no byte that could be taken for an instant.
+type Sentence string
+
+// An instant stands in a Sentence as markOpen, its tense, Unix milliseconds, markClose. Clean drops both marks.
+const (
+	markOpen  = '\x02'
+	markClose = '\x03'
+)
+
+// Tense says how an instant is worded.
+type Tense byte
+
+// The tenses: "40 s ago", "40 s" and "in 40 s".
+const (
+	TenseText  Tense = 0
+	TenseAgo   Tense = 'a'
+	TenseFor   Tense = 'f'
+	TenseUntil Tense = 'u'
+)
+
+// Ago words an instant in the past as "40 s ago".
+func Ago(t time.Time) string { return mark(TenseAgo, t) }
+
+// For words the time since an instant as "40 s".
+func For(t time.Time) string { return mark(TenseFor, t) }
+
+// Until words an instant in the future as "in 40 s".
+func Until(t time.Time) string { return mark(TenseUntil, t) }
+
+func mark(k Tense, t time.Time) string {
+	return string(markOpen) + string(rune(k)) + strconv.FormatInt(t.UnixMilli(), 10) + string(markClose)
+}
+
+// Part is a piece of a Sentence: text, or an instant with its tense.
+type Part struct {
+	Tense Tense
+	Text  string
+	At    time.Time
+}
+
+// Parts takes a sentence apart for a renderer.
+func (s Sentence) Parts() []Part {
+	var parts []Part
+	rest := string(s)
+	for rest != "" {
+		i := strings.IndexByte(rest, markOpen)
+		j := strings.IndexByte(rest, markClose)
+		if i < 0 || j < i+2 {
+			return append(parts, Part{Text: rest})
+		}
+		if i > 0 {
+			parts = append(parts, Part{Text: rest[:i]})
+		}
+		if ms, err := strconv.ParseInt(rest[i+2:j], 10, 64); err == nil {
+			parts = append(parts, Part{Tense: Tense(rest[i+1]), At: time.UnixMilli(ms).UTC()})
+		}
+		rest = rest[j+1:]
+	}
+	return parts
+}
+
+// At is the sentence as somebody reads it at the given time.
+func (s Sentence) At(now time.Time) string {
+	return s.join(func(p Part) string {
+		switch p.Tense {
+		case TenseAgo:
+			return Duration(now.Sub(p.At)) + " ago"
+		case TenseUntil:
+			return "in " + Duration(p.At.Sub(now))
+		case TenseFor, TenseText:
+		}
+		return Duration(now.Sub(p.At))
+	})
+}
+
+// Absolute is the sentence with its instants as UTC times, for records that are read at another time.
+func (s Sentence) Absolute() string {
+	return s.join(func(p Part) string {
+		at := p.At.Format("2006-01-02 15:04:05 UTC")
+		switch p.Tense {
+		case TenseAgo, TenseUntil:
+			return "at " + at
+		case TenseFor, TenseText:
+		}
+		return "since " + at
+	})
+}
+
+func (s Sentence) join(word func(Part) string) string {
+	if strings.IndexByte(string(s), markOpen) < 0 {
+		return string(s)
+	}
+	var b strings.Builder
+	for _, p := range s.Parts() {
+		if p.Tense == TenseText {
+			b.WriteString(p.Text)
+		} else {
+			b.WriteString(word(p))
+		}
+	}
+	return b.String()
+}
+
+// Duration words a length of time in its largest unit, rounded down: "41 s", "3 min", "2 h", "4 d". Below zero it is "0 s":
+// clocks of two machines differ.
+func Duration(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d d", d/(24*time.Hour))
+}
+
+// Clean makes hostile text fit for one line of a sentence: invalid UTF-8, control and formatting characters become
+// spaces, runs of space become one, and what is longer than limit bytes is cut at a character and marked with "…".
+func Clean(s string, limit int) string {
+	const most = 4 // bytes of the longest character
+	if len(s) > 2*limit+most {
+		s = s[:2*limit+most]
+	}
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, " "), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+	}), " ")
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return strings.TrimRight(s[:limit], " ") + "…"
+}
