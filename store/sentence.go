@@ -130,21 +130,17 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%d d", d/(24*time.Hour))
 }
 
-// Clean makes hostile text fit for one line of a sentence: invalid UTF-8, control and formatting characters become
-// spaces, runs of space become one, and what is longer than limit bytes is cut at a character and marked with "…".
+// Clean makes hostile text fit for one line of a sentence: control and formatting characters become spaces, runs of space
+// become one, invalid UTF-8 becomes U+FFFD, and what is longer than limit characters is cut and marked with "…".
 func Clean(s string, limit int) string {
-	const most = 4 // bytes of the longest character
-	if len(s) > 2*limit+most {
-		s = s[:2*limit+most]
+	if most := 16 * limit; len(s) > most {
+		s = s[:most] // enough for any limit characters with some space among them
 	}
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, " "), func(r rune) bool {
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 	}), " ")
-	if len(s) <= limit {
+	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return strings.TrimRight(s[:limit], " ") + "…"
+	return strings.TrimRight(string([]rune(s)[:limit]), " ") + "…"
 }

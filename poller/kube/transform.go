@@ -1,0 +1,245 @@
+package kube
+
+import (
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trackside/store"
+	"trackside/systems"
+)
+
+// stub stands in the cache for an object that is no runner's: enough for the informer to know it, and nothing else. It also
+// carries the owner, which is all that a ReplicaSet or a Job tells us.
+type stub struct {
+	metav1.ObjectMeta
+	owner metav1.OwnerReference // the controller; its UID is blank when there is none
+	pod   bool                  // it stands for a pod
+}
+
+// notice is a Warning event reduced to what a verdict can use.
+type notice struct {
+	metav1.ObjectMeta
+	about   string // UID of the object it is about
+	reason  string
+	message string
+	count   int32
+	last    metav1.Time
+}
+
+// nodeFacts are what a verdict needs of a node.
+type nodeFacts struct {
+	metav1.ObjectMeta
+	ready  corev1.ConditionStatus
+	reason string
+	since  metav1.Time
+}
+
+func stubOf(m *metav1.ObjectMeta) *stub {
+	s := &stub{ObjectMeta: metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion}}
+	if o := metav1.GetControllerOfNoCopy(m); o != nil {
+		s.owner = metav1.OwnerReference{Kind: o.Kind, Name: o.Name, UID: o.UID}
+	}
+	return s
+}
+
+// transform reduces an object before it enters the cache. It is idempotent: what it returned, it returns again.
+func (s *set) transform(obj any) (any, error) {
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		return s.transformPod(o), nil
+	case *appsv1.Deployment:
+		return transformDeployment(o), nil
+	case *appsv1.StatefulSet:
+		return transformStatefulSet(o), nil
+	case *batchv1.CronJob:
+		return transformCronJob(o), nil
+	case *appsv1.ReplicaSet:
+		return stubOf(&o.ObjectMeta), nil
+	case *batchv1.Job:
+		return stubOf(&o.ObjectMeta), nil
+	case *corev1.Node:
+		return transformNode(o), nil
+	case *corev1.Event:
+		return transformEvent(o), nil
+	}
+	return obj, nil
+}
+
+// transformPod keeps the pods of runners and stubs the others.
+func (s *set) transformPod(p *corev1.Pod) any {
+	if !s.relevantPod(p) {
+		foreign := stubOf(&p.ObjectMeta)
+		foreign.pod = true
+		return foreign
+	}
+	slim := &corev1.Pod{ObjectMeta: slimMeta(&p.ObjectMeta), Spec: slimSpec(&p.Spec), Status: p.Status}
+	slim.Spec.NodeName = p.Spec.NodeName
+	slimStatus(&slim.Status)
+	return slim
+}
+
+// relevantPod tells a runner's pod by its own labels and images, or by an owner that was adopted: a person may label a Deployment
+// and leave its template alone.
+func (s *set) relevantPod(p *corev1.Pod) bool {
+	if _, _, ok := systems.Recognise(objectOf("Pod", &p.ObjectMeta, &p.Spec)); ok {
+		return true
+	}
+	owner := metav1.GetControllerOfNoCopy(p)
+	return owner != nil && s.adopted.has(owner.UID)
+}
+
+func transformDeployment(d *appsv1.Deployment) any {
+	if _, _, ok := systems.Recognise(objectOf("Deployment", &d.ObjectMeta, &d.Spec.Template.Spec)); !ok {
+		return stubOf(&d.ObjectMeta)
+	}
+	slim := &appsv1.Deployment{ObjectMeta: slimMeta(&d.ObjectMeta), Status: d.Status}
+	slim.Spec.Replicas, slim.Spec.Paused = d.Spec.Replicas, d.Spec.Paused
+	slim.Spec.Template = slimTemplate(&d.Spec.Template)
+	return slim
+}
+
+func transformStatefulSet(d *appsv1.StatefulSet) any {
+	if _, _, ok := systems.Recognise(objectOf("StatefulSet", &d.ObjectMeta, &d.Spec.Template.Spec)); !ok {
+		return stubOf(&d.ObjectMeta)
+	}
+	slim := &appsv1.StatefulSet{ObjectMeta: slimMeta(&d.ObjectMeta), Status: d.Status}
+	slim.Spec.Replicas = d.Spec.Replicas
+	slim.Spec.Template = slimTemplate(&d.Spec.Template)
+	return slim
+}
+
+func transformCronJob(c *batchv1.CronJob) any {
+	if _, _, ok := systems.Recognise(objectOf("CronJob", &c.ObjectMeta, &c.Spec.JobTemplate.Spec.Template.Spec)); !ok {
+		return stubOf(&c.ObjectMeta)
+	}
+	slim := &batchv1.CronJob{ObjectMeta: slimMeta(&c.ObjectMeta), Status: c.Status}
+	slim.Spec.Schedule, slim.Spec.Suspend = c.Spec.Schedule, c.Spec.Suspend
+	slim.Spec.JobTemplate.Spec.Template = slimTemplate(&c.Spec.JobTemplate.Spec.Template)
+	slim.Status.Active = nil
+	return slim
+}
+
+func slimTemplate(t *corev1.PodTemplateSpec) corev1.PodTemplateSpec {
+	out := corev1.PodTemplateSpec{Spec: slimSpec(&t.Spec)}
+	out.Annotations = slimAnnotations(t.Annotations)
+	return out
+}
+
+func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion, Generation: m.Generation,
+		CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp, DeletionGracePeriodSeconds: m.DeletionGracePeriodSeconds,
+		Labels: m.Labels, Annotations: slimAnnotations(m.Annotations), OwnerReferences: m.OwnerReferences,
+	}
+}
+
+// slimAnnotations keeps our own; others can be hundreds of kilobytes long.
+func slimAnnotations(a map[string]string) map[string]string {
+	var out map[string]string
+	for k, v := range a {
+		if strings.HasPrefix(k, "trackside.dev/") {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// slimSpec drops the environment, volumes, mounts, commands and everything else that no verdict uses.
+func slimSpec(s *corev1.PodSpec) corev1.PodSpec {
+	return corev1.PodSpec{
+		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates,
+		InitContainers: slimContainers(s.InitContainers), Containers: slimContainers(s.Containers),
+	}
+}
+
+func slimContainers(in []corev1.Container) []corev1.Container {
+	if in == nil {
+		return nil
+	}
+	out := make([]corev1.Container, len(in))
+	for i := range in {
+		c := &in[i]
+		out[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
+		for _, e := range c.Env {
+			if systems.Keeps(e.Name) {
+				out[i].Env = append(out[i].Env, corev1.EnvVar{Name: e.Name, Value: e.Value})
+			}
+		}
+	}
+	return out
+}
+
+// slimProbe keeps that there is a probe, which is all that is asked.
+func slimProbe(p *corev1.Probe) *corev1.Probe {
+	if p == nil {
+		return nil
+	}
+	return &corev1.Probe{}
+}
+
+func slimStatus(s *corev1.PodStatus) {
+	s.PodIPs, s.HostIPs, s.ResourceClaimStatuses, s.EphemeralContainerStatuses = nil, nil, nil, nil
+	s.Message = cut(s.Message)
+	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses} {
+		for i := range list {
+			c := &list[i]
+			c.AllocatedResources, c.Resources, c.VolumeMounts, c.User, c.AllocatedResourcesStatus, c.ContainerID = nil, nil, nil, nil, nil, ""
+			cutState(&c.State)
+			cutState(&c.LastTerminationState)
+		}
+	}
+	for i := range s.Conditions {
+		s.Conditions[i].Message = cut(s.Conditions[i].Message)
+	}
+}
+
+func cutState(s *corev1.ContainerState) {
+	if s.Waiting != nil {
+		s.Waiting.Message = cut(s.Waiting.Message)
+	}
+	if s.Terminated != nil {
+		s.Terminated.Message, s.Terminated.ContainerID = cut(s.Terminated.Message), ""
+	}
+}
+
+func cut(s string) string {
+	if len(s) > store.MaxMessage {
+		return strings.Clone(s[:store.MaxMessage]) // a slice would keep the whole alive
+	}
+	return s
+}
+
+func transformNode(n *corev1.Node) any {
+	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}}
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			f.ready, f.reason, f.since = c.Status, c.Reason, c.LastTransitionTime
+		}
+	}
+	return f
+}
+
+func transformEvent(e *corev1.Event) any {
+	n := &notice{
+		ObjectMeta: metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace, UID: e.UID, ResourceVersion: e.ResourceVersion},
+		about:      string(e.InvolvedObject.UID), reason: e.Reason, message: cut(e.Message), count: e.Count, last: e.LastTimestamp,
+	}
+	if e.Series != nil {
+		n.count, n.last = e.Series.Count, metav1.Time{Time: e.Series.LastObservedTime.Time}
+	}
+	if n.last.IsZero() {
+		n.last = metav1.Time{Time: e.EventTime.Time}
+	}
+	return n
+}
+
+func objectOf(kind string, m *metav1.ObjectMeta, spec *corev1.PodSpec) systems.Object {
+	return systems.Object{Kind: kind, Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, Spec: spec}
+}

@@ -1,0 +1,70 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"trackside/store"
+)
+
+// record writes the changes, and those that could not be written before, within RecordTimeout. When the disk fails or is slow,
+// the truth goes out all the same, and the next snapshot says since when history is missing. One attempt runs at a time: it is
+// left to end by itself, and what came meanwhile is written with the next.
+func (p *Poller) record(ctx context.Context, s *store.Snapshot, changes []store.Change, now time.Time) {
+	p.unrecorded = append(p.unrecorded, changes...)
+	if over := len(p.unrecorded) - maxUnrecorded; over > 0 {
+		p.unrecorded = append([]store.Change(nil), p.unrecorded[over:]...)
+	}
+	if p.recording != nil && !p.finished() {
+		return
+	}
+	batch := p.unrecorded
+	done := make(chan error, 1)
+	go func() { done <- p.recorder.Record(context.WithoutCancel(ctx), s, batch) }()
+	timer := time.NewTimer(RecordTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		p.recorded(err, len(batch), now)
+	case <-timer.C:
+		p.recording = done
+		p.pending = len(batch)
+		p.lost(errSlow, now)
+	}
+}
+
+var errSlow = errors.New("the disk takes longer than " + RecordTimeout.String())
+
+// finished reports whether the attempt that outlived its deadline has ended, and takes its result.
+func (p *Poller) finished() bool {
+	select {
+	case err := <-p.recording:
+		p.recording = nil
+		p.recorded(err, p.pending, time.Now())
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Poller) recorded(err error, n int, now time.Time) {
+	if err != nil {
+		p.lost(err, now)
+		return
+	}
+	p.unrecorded = append([]store.Change(nil), p.unrecorded[n:]...)
+	if !p.history.LostSince.IsZero() {
+		p.log.Info("history is recorded again", "lost_since", p.history.LostSince)
+	}
+	p.history = store.History{}
+}
+
+// lost notes that history is not being written, and logs it once, at the transition.
+func (p *Poller) lost(err error, now time.Time) {
+	if p.history.LostSince.IsZero() {
+		p.history.LostSince = now
+		p.log.Error("history is not recorded; the board goes on", "error", store.ErrorText(err))
+	}
+	p.history.Problem = store.Clean(store.ErrorText(err), 300)
+}

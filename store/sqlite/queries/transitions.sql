@@ -1,0 +1,45 @@
+-- name: AddTransition :exec
+INSERT INTO transitions (runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since,
+  raw, message, container, next, unproven, inspect, incarnation)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: TransitionsAt :many
+SELECT * FROM transitions WHERE runner = ? AND at = ? ORDER BY seq;
+
+-- name: TransitionsBefore :many
+SELECT * FROM transitions
+WHERE runner = @runner AND at <= @at AND (at < @at OR seq < @seq)
+ORDER BY at DESC, seq DESC LIMIT @max_rows;
+
+-- name: TransitionsSince :many
+-- CROSS JOIN keeps the order of the loops: one seek for each runner, so that no index by time is needed.
+SELECT refs.cluster, refs.system, refs.namespace, refs.name, sqlc.embed(transitions)
+FROM refs CROSS JOIN transitions ON transitions.runner = refs.id
+WHERE transitions.at >= @at
+ORDER BY transitions.at, transitions.runner, transitions.seq LIMIT @max_rows;
+
+-- name: RunnersWithOld :many
+SELECT refs.id FROM refs
+WHERE EXISTS (SELECT 1 FROM transitions WHERE transitions.runner = refs.id AND transitions.at < @at);
+
+-- name: Subjects :many
+SELECT at, seq, kind, component, workload FROM transitions
+WHERE runner = @runner AND at <= @at AND (at < @at OR seq < @seq)
+ORDER BY at DESC, seq DESC LIMIT @max_rows;
+
+-- name: RunnerExists :one
+SELECT EXISTS (SELECT 1 FROM runners WHERE id = ?);
+
+-- name: ComponentNames :many
+SELECT name FROM components WHERE runner = ?;
+
+-- name: WorkloadNames :many
+SELECT namespace, name FROM workloads WHERE runner = ?;
+
+-- name: DeleteTransition :execrows
+DELETE FROM transitions WHERE runner = ? AND at = ? AND seq = ?;
+
+-- name: DeleteUnusedRef :exec
+DELETE FROM refs WHERE refs.id = @id
+AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.runner = refs.id)
+AND NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = refs.id);
