@@ -17,10 +17,14 @@ const backupParams = "mode=ro&_pragma=busy_timeout(5000)&_dqs=0"
 // Backup copies the database as it is now to dst, compacted and in one file, while it goes on being written. See BackupFile.
 func (d *DB) Backup(ctx context.Context, dst string) error { return BackupFile(ctx, d.path, dst) }
 
-// BackupFile copies a database that this process or another may have open. It takes no lock and changes nothing in src. dst
-// appears when the copy is complete and on disk; it must not exist (store.ErrConflict). A src that does not exist is
+// BackupFile copies a database that this process or another may have open. It takes no lock and changes nothing in src; where
+// no process has src open, an empty -wal and a -shm file may stay beside it, which the next program takes over. dst appears when the copy is complete and on disk; it must not exist (store.ErrConflict). A src that does not exist is
 // store.ErrNotFound, anything else store.ErrUnavailable.
 func BackupFile(ctx context.Context, src, dst string) error {
+	src, dst, err := absolute(src, dst)
+	if err != nil {
+		return unavailable("back up", src, err)
+	}
 	if _, err := os.Lstat(dst); err == nil {
 		return exists(src, dst)
 	}
@@ -40,6 +44,12 @@ func BackupFile(ctx context.Context, src, dst string) error {
 	return unavailable("back up "+src+" to", dst, err)
 }
 
+func absolute(src, dst string) (string, string, error) {
+	a, errA := filepath.Abs(src)
+	b, errB := filepath.Abs(dst)
+	return a, b, errors.Join(errA, errB)
+}
+
 func exists(src, dst string) error {
 	return fmt.Errorf("%w: cannot back up %s to %s: that file exists; name another, or move it away", store.ErrConflict, src, dst)
 }
@@ -55,11 +65,7 @@ func copyTo(ctx context.Context, src, dst string) (tmp string, err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	abs, err := filepath.Abs(src)
-	if err != nil {
-		return "", err
-	}
-	pool, err := connect(ctx, abs, backupParams, 1)
+	pool, err := connect(ctx, src, backupParams, 1)
 	if err != nil {
 		return "", err
 	}

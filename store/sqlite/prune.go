@@ -97,7 +97,7 @@ type subject struct{ kind, component, workload string }
 func (d *DB) keeper(ctx context.Context, id int64) (*keeper, error) {
 	k := &keeper{components: map[string]bool{}, workloads: map[string]bool{}, met: map[subject]bool{}}
 	there, err := d.read.RunnerExists(ctx, id)
-	if err != nil || there == 0 {
+	if err != nil || !there {
 		return k, err
 	}
 	k.runner = true

@@ -13,13 +13,16 @@ import (
 
 // Record writes what changed, in one transaction: the rows of runners, components and workloads that differ, every
 // transition, and the sources that are not on disk as they are now. It costs what changed and not the fleet. It returns when
-// all of it is committed, or with store.ErrUnavailable, at the latest when the context ends. After an error nothing is
-// half-written, but all of it may have been written; so the same changes are to be recorded again, alone or merged with later
-// ones (the first Before, the last After, all events): a transition that is there already is not doubled. A change without
-// Before writes the runner anew, whatever was there.
+// all of it is committed, or with store.ErrUnavailable, at the latest when the context ends.
+//
+// After an error nothing is half-written, but all of it may have been written. So the same changes are to be recorded again,
+// alone or merged with later ones: the first Before, the last After (even where the two are equal), all events. A transition
+// that is there already is not doubled. A change without Before writes the runner anew, whatever was there.
+// Record is for one goroutine at a time.
 func (d *DB) Record(ctx context.Context, snap *store.Snapshot, changes []store.Change) error {
+	r := recorder{ids: map[store.Ref]int64{}, moments: map[moment][]db.Transition{}, doubt: d.suspect(changes)}
 	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) error {
-		r := recorder{q: q, ids: map[store.Ref]int64{}, moments: map[moment][]db.Transition{}}
+		r.q = q
 		for i := range changes {
 			if err := r.change(ctx, &changes[i]); err != nil {
 				return err
@@ -30,7 +33,37 @@ func (d *DB) Record(ctx context.Context, snap *store.Snapshot, changes []store.C
 		}
 		return q.SetRecordedAt(ctx, snap.At.UnixMilli())
 	})
+	if err == nil {
+		d.trust(changes)
+	}
 	return unavailable("record the fleet in", d.path, err)
+}
+
+// suspect puts the runners of a batch in doubt until it is known to be committed, and returns those that were before.
+func (d *DB) suspect(changes []store.Change) map[store.Ref]bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := map[store.Ref]bool{}
+	for _, c := range changes {
+		if c.After == nil {
+			continue // nothing of it is compared
+		}
+		if d.doubt[c.After.Ref] {
+			was[c.After.Ref] = true
+		}
+		d.doubt[c.After.Ref] = true
+	}
+	return was
+}
+
+func (d *DB) trust(changes []store.Change) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range changes {
+		if c.After != nil {
+			delete(d.doubt, c.After.Ref)
+		}
+	}
 }
 
 // Hear notes on disk that a cluster's sources answered at t. A snapshot says when a source was heard only when its state
@@ -82,6 +115,8 @@ type recorder struct {
 	ids map[store.Ref]int64
 	// moments are the transitions that are on disk, of each runner and millisecond that this batch touches.
 	moments map[moment][]db.Transition
+	// doubt are runners whose rows may not be as Before says.
+	doubt map[store.Ref]bool
 }
 
 // moment is one millisecond of one runner.
@@ -112,7 +147,7 @@ func (r *recorder) put(ctx context.Context, before, after *store.Runner) error {
 	if err != nil {
 		return err
 	}
-	if before, err = r.base(ctx, id, before); err != nil {
+	if before, err = r.base(ctx, id, before, after); err != nil {
 		return err
 	}
 	if before == nil || !sameRunner(before, after) {
@@ -131,12 +166,13 @@ func (r *recorder) put(ctx context.Context, before, after *store.Runner) error {
 
 // base is the state the disk is at: before, or nil when the runner's rows are to be written anew. A row that should be there
 // and is not (a hand deleted it) must not make every later batch fail.
-func (r *recorder) base(ctx context.Context, id int64, before *store.Runner) (*store.Runner, error) {
-	if before == nil {
+func (r *recorder) base(ctx context.Context, id int64, before, after *store.Runner) (*store.Runner, error) {
+	if before == nil || r.doubt[after.Ref] {
+		delete(r.doubt, after.Ref) // a second change of the same batch goes on from this one
 		return nil, r.q.DeleteRunner(ctx, id)
 	}
 	there, err := r.q.RunnerExists(ctx, id)
-	if err != nil || there == 0 {
+	if err != nil || !there {
 		return nil, err
 	}
 	return before, nil

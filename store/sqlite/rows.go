@@ -14,7 +14,10 @@ import (
 
 // millis is a time as it is stored: Unix milliseconds, NULL for the zero time.
 func millis(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: t.UnixMilli(), Valid: !t.IsZero()}
+	if t.IsZero() {
+		return sql.NullInt64{} // as it is read back, so that rows can be compared
+	}
+	return sql.NullInt64{Int64: t.UnixMilli(), Valid: true}
 }
 
 func instant(ms sql.NullInt64) time.Time {
@@ -56,7 +59,7 @@ func (v verdict) domain() store.Verdict {
 
 // text writes a value of this package as JSON. None of them can fail.
 func text(v any) string {
-	b, _ := json.Marshal(v) //nolint:errchkjson // lists of numbers, strings and flat structs
+	b, _ := json.Marshal(v) // lists of numbers, strings and flat structs
 	return string(b)
 }
 

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver named "sqlite"
 
+	"trackside/store"
 	"trackside/store/sqlite/internal/db"
 )
 
@@ -39,6 +41,10 @@ type DB struct {
 	write, read    *db.Queries
 	// turn is held by whoever writes. A channel and not a mutex: the wait for it must end with a context.
 	turn chan struct{}
+
+	mu sync.Mutex
+	// doubt are the runners of a Record that failed: whether their rows were written is not known. Guarded by mu.
+	doubt map[store.Ref]bool
 }
 
 // Option changes how a file is opened.
@@ -54,7 +60,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, unavailable("open", path, err)
 	}
-	d := &DB{path: abs, now: time.Now, turn: make(chan struct{}, 1)}
+	d := &DB{path: abs, now: time.Now, turn: make(chan struct{}, 1), doubt: map[store.Ref]bool{}}
 	for _, o := range opts {
 		o(d)
 	}
@@ -151,7 +157,7 @@ func (d *DB) take(ctx context.Context) error {
 	case d.turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("an earlier write has not come back from the disk: %w", ctx.Err())
+		return fmt.Errorf("an earlier write has not ended: %w", ctx.Err())
 	}
 }
 
