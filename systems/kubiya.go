@@ -30,10 +30,11 @@ func claimKubiya(o Object) (Claim, bool) {
 	if component == "" {
 		component = kubiyaFallback(o)
 	}
-	if component == "" {
-		return Claim{}, false
-	}
 	runner := o.Labels[instanceLabel]
+	if component == "" {
+		// A tool's pod carries no documented label but the release's; its image tells it.
+		return Claim{Namespace: o.Namespace, Runner: runner}, o.Kind == "Pod" && runner != "" && ours(o)
+	}
 	if runner == "" {
 		runner = "kubiya-runner"
 	}

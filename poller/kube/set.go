@@ -99,6 +99,9 @@ func (w *watched) refuse() (first bool) {
 	return first
 }
 
+// key names what is watched, and where.
+func (w *watched) key() string { return w.group + "/" + w.name + "/" + w.namespace }
+
 func newSet(ctx context.Context, client kubernetes.Interface, namespaces []string, h hooks) (*set, error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/klog/v2"
+
+	"trackside/poller"
+	"trackside/poller/kube"
+	"trackside/store"
+	"trackside/store/sqlite"
+	"trackside/systems"
+	"trackside/web"
+)
+
+type serveCmd struct {
+	Listen         string `help:"Address of the board." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	MetricsListen  string `help:"Address of /healthz, /readyz and /metrics; blank for none." default:"127.0.0.1:9090" placeholder:"ADDR"`
+	PublicURL      string `name:"public-url" help:"Where people reach the board, for links and the check of the Host header." placeholder:"URL"`
+	TLSCert        string `name:"tls-cert" help:"Certificate file; with --tls-key the board speaks HTTPS and HTTP/2." placeholder:"FILE"`
+	TLSKey         string `name:"tls-key" help:"Private key file." placeholder:"FILE"`
+	InsecureNoAuth bool   `name:"insecure-no-auth" help:"Listen where other machines reach it although nobody signs in."`
+
+	Kubeconfig string   `help:"Kubeconfig file; otherwise KUBECONFIG, then ~/.kube/config, then the Pod's ServiceAccount." placeholder:"FILE"`
+	Cluster    []string `help:"A cluster by its context, as ALIAS=CONTEXT or CONTEXT; repeatable." placeholder:"ALIAS=CONTEXT" sep:","`
+	Namespace  []string `help:"Watch this namespace only; repeatable." placeholder:"NAME" sep:","`
+	ProbeVia   string   `help:"How health probes reach pods: pod-ip, api-proxy or off; by default pod-ip inside a cluster, api-proxy outside." placeholder:"WAY" enum:",pod-ip,api-proxy,off" default:""`
+	ProbeLimit int      `help:"Health probes under way at once." default:"32" placeholder:"N"`
+
+	Data     string        `help:"The data file (SQLite)." default:"trackside.db" placeholder:"FILE"`
+	Retain   time.Duration `help:"How long transitions are kept." default:"720h" placeholder:"DURATION"`
+	ReadOnly bool          `help:"Never change anything in a cluster. Nothing does yet."`
+
+	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
+	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+}
+
+// pruneEvery is the pace of retention.
+const pruneEvery = time.Hour
+
+// Run wires everything together and serves until the context ends.
+func (s serveCmd) Run(ctx context.Context) error {
+	log := newLogger(os.Stderr, s.LogFormat, s.LogLevel)
+	klog.SetLogger(logr.FromSlogHandler(quiet{log.Handler()}))
+	targets, err := s.targets()
+	if err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, s.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	start, err := db.Restore(ctx)
+	if err != nil {
+		return err
+	}
+	live := store.NewLive(start)
+	registry := prometheus.NewRegistry()
+	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Systems: systems.Names(),
+		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
+	if err != nil {
+		return err
+	}
+	sources, err := s.sources(targets, live, log)
+	if err != nil {
+		server.Close()
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
+	p := poller.New(live, db, log, newPublications(registry).observe, sources...)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Run(ctx) })
+	group.Go(func() error { return server.Run(ctx) })
+	group.Go(func() error { retain(ctx, db, s.Retain, log); return nil })
+	return group.Wait()
+}
+
+// heard reports whether every source has spoken, or was found not to answer: then the board says something true.
+func heard(live *store.Live) bool {
+	sources := live.Current().Sources
+	for _, s := range sources {
+		if s.State == store.SourceRestored {
+			return false
+		}
+	}
+	return len(sources) > 0
+}
+
+func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) ([]poller.Source, error) {
+	var sources []poller.Source
+	for _, t := range targets {
+		c, err := kube.New(kube.Config{Alias: t.alias, Context: t.context, REST: t.config, Namespaces: s.Namespace,
+			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, Log: log, Heard: live.Hear})
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, c)
+	}
+	return sources, nil
+}
+
+// probeVia is the way that is asked for, or the one that works from where we are.
+func (s serveCmd) probeVia(t target) kube.ProbeVia {
+	switch {
+	case s.ProbeVia != "":
+		return kube.ProbeVia(s.ProbeVia)
+	case t.inside:
+		return kube.ProbePodIP
+	}
+	return kube.ProbeAPIProxy
+}
+
+// retain deletes old transitions now and then.
+func retain(ctx context.Context, db *sqlite.DB, keep time.Duration, log *slog.Logger) {
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		if n, err := db.Prune(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
+			log.Error("old transitions are not deleted", "error", store.ErrorText(err))
+		} else if n > 0 {
+			log.Info("old transitions deleted", "count", n, "older_than", keep.String())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// quiet lets the client library speak at debug level only: what it has to say of a failing watch is said by us, once.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
+	return q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
+func (q quiet) WithGroup(n string) slog.Handler      { return quiet{q.Handler.WithGroup(n)} }

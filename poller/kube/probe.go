@@ -1,0 +1,284 @@
+package kube
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"trackside/store"
+	"trackside/systems"
+)
+
+// How probes are paced.
+const (
+	// DefaultProbeLimit is how many probes may be under way at once.
+	DefaultProbeLimit = 32
+	// probePace is the time between two probes of a component that answers, give or take a fifth.
+	probePace = 10 * time.Second
+	// httpTimeout bounds one probe.
+	httpTimeout = 3 * time.Second
+	// firstRetry doubles with each failure up to lastRetry.
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+	// failuresForVerdict is the kubelet's own default failureThreshold.
+	failuresForVerdict = 3
+)
+
+// targetKey names what is probed: a component.
+type targetKey struct {
+	ref       store.Ref
+	component string
+}
+
+// target is one component under probing; its fields are guarded by the prober's lock.
+type target struct {
+	key      targetKey
+	probe    systems.Probe
+	pods     []podAddress
+	next     time.Time
+	index    int // in the heap; -1 while its probe is under way
+	turn     int // which pod is asked next
+	failures int
+	result   store.Probe
+	outcome  string // what would have to differ for the result to be news
+	gone     bool
+}
+
+type podAddress struct{ namespace, name, ip string }
+
+// prober asks components whether they work, a bounded number at once, and tells which runners' answers have changed.
+type prober struct {
+	ask     asker
+	changed func(...store.Ref)
+	limit   int
+
+	mu      sync.Mutex
+	targets map[targetKey]*target
+	queue   targetHeap
+	kick    chan struct{}
+	paused  func() bool            // nothing can be learnt now: the way to the pods is down
+	denied  func(namespace string) // the API server does not let us probe there
+}
+
+func newProber(cfg Config, tuned *rest.Config, changed func(...store.Ref)) (*prober, error) {
+	ask, err := newAsker(cfg.Probes, tuned)
+	limit := cfg.ProbeLimit
+	if limit <= 0 {
+		limit = DefaultProbeLimit
+	}
+	return &prober{ask: ask, changed: changed, limit: limit, targets: map[targetKey]*target{}, kick: make(chan struct{}, 1),
+		paused: func() bool { return false }, denied: func(string) {}}, err
+}
+
+// of returns the latest result for a component, and has it probed from now on. Before the first answer the result is blank.
+func (p *prober) of(ref store.Ref, component string, probe systems.Probe, pods []*corev1.Pod) store.Probe {
+	if p.ask == nil {
+		return store.Probe{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := targetKey{ref, component}
+	t := p.targets[key]
+	if t == nil || t.probe != probe {
+		p.remove(t)
+		t = &target{key: key, probe: probe, next: time.Now()}
+		p.targets[key] = t
+		heap.Push(&p.queue, t)
+		p.wakeUp()
+	}
+	t.pods = t.pods[:0:0]
+	for _, pod := range pods {
+		t.pods = append(t.pods, podAddress{pod.Namespace, pod.Name, pod.Status.PodIP})
+	}
+	return t.result
+}
+
+// failures is how many probes of a component have failed in a row.
+func (p *prober) failures(ref store.Ref, component string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.targets[targetKey{ref, component}]; t != nil {
+		return t.failures
+	}
+	return 0
+}
+
+// drop ends the probing of a component, forget that of a runner.
+func (p *prober) drop(ref store.Ref, component string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(p.targets[targetKey{ref, component}])
+}
+
+func (p *prober) forget(ref store.Ref) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, t := range p.targets {
+		if k.ref == ref {
+			p.remove(t)
+		}
+	}
+}
+
+func (p *prober) remove(t *target) {
+	if t == nil {
+		return
+	}
+	t.gone = true
+	delete(p.targets, t.key)
+	if t.index >= 0 && t.index < len(p.queue) && p.queue[t.index] == t {
+		heap.Remove(&p.queue, t.index)
+	}
+}
+
+func (p *prober) wakeUp() {
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run probes what is due until the context ends, and waits for the probes under way.
+func (p *prober) run(ctx context.Context) {
+	if p.ask == nil {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, p.limit)
+	for {
+		t, wait := p.due(time.Now())
+		if t == nil {
+			timer := time.NewTimer(wait)
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			case <-p.kick:
+			case <-timer.C:
+			}
+			timer.Stop()
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case slots <- struct{}{}:
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			p.once(ctx, t)
+		})
+	}
+}
+
+// due takes the next target out of the queue, or says how long there is to wait for one.
+func (p *prober) due(now time.Time) (*target, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		return nil, time.Minute
+	}
+	if wait := p.queue[0].next.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	return heap.Pop(&p.queue).(*target), 0
+}
+
+// once probes one pod of a component. A failing pod is asked again; while all is well the pods take turns.
+func (p *prober) once(ctx context.Context, t *target) {
+	p.mu.Lock()
+	probe, pods, turn := t.probe, t.pods, t.turn
+	p.mu.Unlock()
+	if len(pods) == 0 || p.paused() {
+		p.again(t, firstRetry)
+		return
+	}
+	pod := pods[turn%len(pods)]
+	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+	defer cancel()
+	start := time.Now()
+	a := p.ask.ask(ctx, pod, probe)
+	if ctx.Err() != nil && ctx.Err() != context.DeadlineExceeded || p.paused() {
+		p.again(t, firstRetry) // we, or the way to the pod, are going: nothing was learnt
+		return
+	}
+	if a.denied {
+		p.denied(pod.namespace)
+		p.again(t, lastRetry)
+		return
+	}
+	p.learn(t, a, time.Since(start))
+}
+
+// learn keeps an answer; only another outcome is news, so that a runner is not published at each probe.
+func (p *prober) learn(t *target, a answer, took time.Duration) {
+	p.mu.Lock()
+	news := false
+	problem := a.problem(took)
+	switch {
+	case problem == "":
+		news = t.failures > 0
+		t.failures, t.turn = 0, t.turn+1
+	default:
+		t.failures++
+		news = t.failures == failuresForVerdict
+	}
+	if outcome := fmt.Sprint(a.url, a.status, a.kind); t.outcome == "" || problem != "" && outcome != t.outcome || news {
+		news = news || t.outcome == "" || t.outcome != outcome
+		t.outcome = outcome
+		t.result = store.Probe{URL: a.url, Status: a.status, Problem: problem, Took: took.Round(time.Millisecond), At: time.Now().Add(-took)}
+	}
+	pause := jitter(probePace)
+	if t.failures > 0 {
+		pause = min(lastRetry, firstRetry<<min(t.failures-1, 10))
+	}
+	p.mu.Unlock()
+	p.again(t, pause)
+	if news {
+		p.changed(t.key.ref)
+	}
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d - d/5 + rand.N(2*d/5)
+}
+
+func (p *prober) again(t *target, in time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.gone {
+		return
+	}
+	t.next = time.Now().Add(in)
+	heap.Push(&p.queue, t)
+	p.wakeUp()
+}
+
+type targetHeap []*target
+
+func (h targetHeap) Len() int           { return len(h) }
+func (h targetHeap) Less(i, j int) bool { return h[i].next.Before(h[j].next) }
+func (h targetHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *targetHeap) Push(x any) {
+	t := x.(*target)
+	t.index = len(*h)
+	*h = append(*h, t)
+}
+func (h *targetHeap) Pop() any {
+	old := *h
+	t := old[len(old)-1]
+	old[len(old)-1] = nil
+	t.index = -1
+	*h = old[:len(old)-1]
+	return t
+}
