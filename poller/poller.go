@@ -53,6 +53,8 @@ type Poller struct {
 	history    store.History
 	recording  chan error // of an attempt that outlived its deadline; nil when none does
 	pending    int        // how many of unrecorded that attempt writes
+	overflow   bool       // changes were dropped unrecorded: every runner is to be written anew
+	discarded  []store.Ref
 }
 
 // New makes a poller. A nil observer is allowed.
@@ -62,6 +64,9 @@ func New(live *store.Live, recorder Recorder, log *slog.Logger, published Observ
 	}
 	return &Poller{live: live, recorder: recorder, sources: sources, log: log, published: published, deadlines: newDeadlines()}
 }
+
+// Discard takes runners off the board and out of the records: those of a cluster that is not watched any more. Call it before Run.
+func (p *Poller) Discard(refs ...store.Ref) { p.discarded = append(p.discarded, refs...) }
 
 // Run starts every source and publishes what they observe until the context ends, then waits for the sources.
 func (p *Poller) Run(ctx context.Context) error {
@@ -79,6 +84,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	for r := range p.live.Current().Runners() {
 		p.deadlines.set(r.Ref, r.NextCheck())
 	}
+	p.step(ctx, time.Now())
 	for p.wait(ctx, wake) {
 		p.step(ctx, time.Now())
 		if p.history != p.live.Current().History {
@@ -143,7 +149,8 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 	start := time.Now()
 	prev := p.live.Current()
 	due := p.deadlines.due(now)
-	var t store.Touched
+	t := store.Touched{Gone: p.discarded}
+	p.discarded = nil
 	for _, s := range p.sources {
 		o := s.Observe(prev, due, now)
 		t.Runners = append(t.Runners, o.Runners...)

@@ -13,11 +13,15 @@ import (
 // left to end by itself, and what came meanwhile is written with the next.
 func (p *Poller) record(ctx context.Context, s *store.Snapshot, changes []store.Change, now time.Time) {
 	p.unrecorded = append(p.unrecorded, changes...)
-	if over := len(p.unrecorded) - maxUnrecorded; over > 0 {
-		p.unrecorded = append([]store.Change(nil), p.unrecorded[over:]...)
-	}
 	if p.recording != nil && !p.finished() {
+		p.trim()
 		return
+	}
+	if p.overflow {
+		for r := range s.Runners() {
+			p.unrecorded = append(p.unrecorded, store.Change{After: r})
+		}
+		p.overflow = false
 	}
 	batch := p.unrecorded
 	done := make(chan error, 1)
@@ -31,6 +35,15 @@ func (p *Poller) record(ctx context.Context, s *store.Snapshot, changes []store.
 		p.recording = done
 		p.pending = len(batch)
 		p.lost(errSlow, now)
+	}
+}
+
+// trim bounds what waits for a disk that does not answer. What is dropped is lost to history; the runners themselves are written anew.
+func (p *Poller) trim() {
+	if over := len(p.unrecorded) - maxUnrecorded; over > 0 {
+		p.unrecorded = append([]store.Change(nil), p.unrecorded[over:]...)
+		p.pending = max(0, p.pending-over)
+		p.overflow = true
 	}
 }
 
@@ -51,6 +64,7 @@ func (p *Poller) finished() bool {
 func (p *Poller) recorded(err error, n int, now time.Time) {
 	if err != nil {
 		p.lost(err, now)
+		p.trim()
 		return
 	}
 	p.unrecorded = append([]store.Change(nil), p.unrecorded[n:]...)

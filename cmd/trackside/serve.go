@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -63,6 +64,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	gone := unwatched(start, targets)
 	live := store.NewLive(start)
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
@@ -78,11 +80,48 @@ func (s serveCmd) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
 	p := poller.New(live, db, log, newPublications(registry).observe, sources...)
+	p.Discard(gone...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { retain(ctx, db, s.Retain, log); return nil })
+	group.Go(func() error { remember(ctx, db, live, targets); return nil })
 	return group.Wait()
+}
+
+// unwatched takes the sources of clusters that are not watched any more out of what was restored, and lists their runners.
+func unwatched(s *store.Snapshot, targets []target) (gone []store.Ref) {
+	watched := func(cluster string) bool {
+		return slices.ContainsFunc(targets, func(t target) bool { return t.alias == cluster })
+	}
+	s.Sources = slices.DeleteFunc(s.Sources, func(x store.Source) bool { return !watched(x.Cluster) })
+	for r := range s.Runners() {
+		if !watched(r.Ref.Cluster) {
+			gone = append(gone, r.Ref)
+		}
+	}
+	return gone
+}
+
+// rememberEvery is the pace at which the time a source last answered is saved, so that a restart shows the true age.
+const rememberEvery = 10 * time.Second
+
+// remember saves when each cluster last answered, now and then and at the end. A failure is the disk's, which recording tells of.
+func remember(ctx context.Context, db *sqlite.DB, live *store.Live, targets []target) {
+	ticker := time.NewTicker(rememberEvery)
+	defer ticker.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-ticker.C:
+		}
+		for _, t := range targets {
+			if at, ok := live.Heard(t.alias); ok {
+				_ = db.Hear(context.WithoutCancel(ctx), t.alias, at)
+			}
+		}
+	}
 }
 
 // heard reports whether every source has spoken, or was found not to answer: then the board says something true.
