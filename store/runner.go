@@ -185,3 +185,11 @@ func (w Workload) Equal(o Workload) bool {
 	return w.Verdict.Equal(o.Verdict) && w.Namespace == o.Namespace && w.Name == o.Name && w.UID == o.UID && w.Component == o.Component &&
 		w.Phase == o.Phase && w.Node == o.Node && w.Created.Equal(o.Created) && slices.Equal(w.Containers, o.Containers)
 }
+
+// Restarts adds up the restarts of a workload's containers.
+func (w Workload) Restarts() (n int) {
+	for _, c := range w.Containers {
+		n += int(c.Restarts)
+	}
+	return n
+}

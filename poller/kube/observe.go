@@ -104,7 +104,9 @@ func (o *observation) parts(sys *systems.System, ref store.Ref) []part {
 			parts = append(parts, o.podPart(pod, claim))
 		}
 	}
-	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.object.Name, b.object.Name)) })
+	slices.SortFunc(parts, func(a, b part) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.object.Name, b.object.Name))
+	})
 	return distinct(parts)
 }
 
