@@ -20,7 +20,7 @@ if [ -z "${KUBECONFIG:-}" ]; then
   export TRACKSIDE_DATA=${TRACKSIDE_DATA%.db}-local.db
   rm -f "$TRACKSIDE_DATA"* # the local cluster starts empty each time, and so does its history
   "$CLUSTER" up --dir "$local_cluster" --fleet --detach
-  export KUBECONFIG=$local_cluster/kubeconfig TRACKSIDE_CLUSTER=${TRACKSIDE_CLUSTER:-local=kcluster}
+  export KUBECONFIG=$local_cluster/kubeconfig TRACKSIDE_CLUSTER=${TRACKSIDE_CLUSTER:-local=trackside}
   setsid "$CLUSTER" incident loop --kubeconfig "$KUBECONFIG" >"$CACHE/incidents.log" 2>&1 &
   pids+=($!)
   echo "Things happen to the fleet every 20 s or so: $CACHE/incidents.log tells what."

@@ -97,17 +97,33 @@ func (o *observation) parts(sys *systems.System, ref store.Ref) []part {
 			parts = append(parts, o.part(obj))
 		}
 	}
+	var bare []part
 	for _, obj := range o.set.lookup("pods", byRunner, key) {
 		pod := obj.(*corev1.Pod)
 		_, claim, _ := claimOf(pod)
 		if claim.Component != "" && o.set.claimedOwner(ownerOf(pod)) == nil {
-			parts = append(parts, o.podPart(pod, claim))
+			bare = append(bare, o.podPart(pod, claim))
 		}
 	}
+	parts = append(parts, grouped(bare)...)
 	slices.SortFunc(parts, func(a, b part) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.object.Name, b.object.Name))
 	})
 	return distinct(parts)
+}
+
+// grouped makes one part of all bare pods that name one component: its size is what there is of it.
+func grouped(bare []part) (parts []part) {
+	slices.SortFunc(bare, func(a, b part) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.object.Name, b.object.Name)) })
+	for _, p := range bare {
+		if n := len(parts); n > 0 && parts[n-1].name == p.name {
+			parts[n-1].pods = append(parts[n-1].pods, p.pods...)
+			parts[n-1].desired++
+			continue
+		}
+		parts = append(parts, p)
+	}
+	return parts
 }
 
 // distinct gives parts of one component name names of their own: two objects may carry one label.

@@ -82,7 +82,10 @@ func (s *seeder) seed(ctx context.Context, runners []*runner, size Size) error {
 		}
 	}
 	s.say("%d runners, %d objects and %d pods besides are created; waiting for them to run", len(runners), len(objects), len(pods))
-	return s.settle(ctx)
+	if err := s.settle(ctx); err != nil || size.Given() {
+		return err
+	}
+	return s.age(ctx)
 }
 
 func (s *seeder) findNodes(ctx context.Context) error {
