@@ -1,0 +1,157 @@
+package web
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"trackside/store"
+)
+
+// identify gives each request a word by which an answer and the log's lines about it can be put together. A word sent by the client is
+// not taken: it could be another's.
+func (rt routing) identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderXRequestID, rand.Text()[:12])
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
+
+func isStream(c echo.Context) bool { return strings.HasSuffix(c.Path(), "/stream") }
+
+// record answers errors, then counts and logs the request. It stands outside of everything that may fail. Streams, which live for hours, and assets are
+// logged for who debugs only.
+func (rt routing) record(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err)
+		}
+		status := c.Response().Status
+		rt.metrics.request(c.Path(), status)
+		level := slog.LevelInfo
+		switch {
+		case status >= http.StatusInternalServerError && !errors.Is(err, store.ErrUnavailable):
+			level = slog.LevelError
+		case status < http.StatusBadRequest && (isStream(c) || strings.HasPrefix(c.Path(), "/static")):
+			level = slog.LevelDebug
+		}
+		attrs := []slog.Attr{slog.String("id", requestID(c)), slog.String("method", c.Request().Method),
+			slog.String("path", c.Request().URL.EscapedPath()), slog.Int("status", status),
+			slog.Duration("took", time.Since(start).Round(time.Microsecond)), slog.String("from", c.RealIP())}
+		if err != nil {
+			attrs = append(attrs, slog.String("error", store.ErrorText(err)))
+		}
+		rt.log.LogAttrs(c.Request().Context(), level, "request", attrs...)
+		return nil
+	}
+}
+
+// errPanic is what a panic becomes.
+var errPanic = errors.New("panic")
+
+// recoverPanic turns a panic into an error with its stack. A stream that has begun is simply cut.
+func (rt routing) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler: //nolint:errorlint // the value itself is the signal
+				panic(p)
+			default:
+				rt.log.Error("a handler panicked", "id", requestID(c), "panic", p, "stack", string(debug.Stack()))
+				err = fmt.Errorf("%w: %v", errPanic, p)
+			}
+		}()
+		return next(c)
+	}
+}
+
+// policy lets a page load what the board itself serves, and nothing else. Datastar evaluates the expressions of its attributes, which needs
+// 'unsafe-eval'; no inline script and no inline style is allowed.
+const policy = "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// secure sets the headers that every answer has, errors too.
+func secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		hd := c.Response().Header()
+		hd.Set("Content-Security-Policy", policy)
+		hd.Set("X-Content-Type-Options", "nosniff")
+		hd.Set("Referrer-Policy", "same-origin")
+		hd.Set("Cross-Origin-Opener-Policy", "same-origin")
+		hd.Set("Cross-Origin-Resource-Policy", "same-origin")
+		return next(c)
+	}
+}
+
+// crossOrigin refuses a request that changes something and was made by another site's page.
+func crossOrigin() echo.MiddlewareFunc {
+	check := http.NewCrossOriginProtection()
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := check.Check(c.Request()); err != nil {
+				return fmt.Errorf("%w: the request came from a page of another site", store.ErrForbidden)
+			}
+			return next(c)
+		}
+	}
+}
+
+// hosts are the names by which the board may be called; nil for any.
+type hosts map[string]bool
+
+// hostsFor lists the names of a board on loopback. There a name that some site lets point to 127.0.0.1 would make that site's pages
+// this board's own (DNS rebinding). A board that listens to other machines is called by names nobody here can know.
+func hostsFor(addr net.Addr, listen string, public *url.URL) hosts {
+	if !loopback(addr) {
+		return nil
+	}
+	h := hosts{"localhost": true, "127.0.0.1": true, "::1": true}
+	for _, name := range []string{public.Hostname(), hostname(listen), hostname(addr.String())} {
+		if name != "" {
+			h[strings.ToLower(name)] = true
+		}
+	}
+	return h
+}
+
+func loopback(addr net.Addr) bool {
+	ip := net.ParseIP(hostname(addr.String()))
+	return ip != nil && ip.IsLoopback()
+}
+
+// hostname is a Host header without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.Trim(strings.TrimSuffix(strings.ToLower(host), "."), "[]")
+}
+
+// errHost says that the board was called by a name that is not its own.
+var errHost = errors.New("misdirected")
+
+// checkHost refuses a request for another host.
+func (rt routing) checkHost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		name := hostname(c.Request().Host)
+		if ip := net.ParseIP(name); rt.hosts == nil || rt.hosts[name] || ip != nil && ip.IsLoopback() || strings.HasSuffix(name, ".localhost") {
+			return next(c)
+		}
+		return fmt.Errorf("%w: this board does not go by the name %q; open it at localhost, or start it with --public-url set to its address",
+			errHost, store.Clean(name, 100))
+	}
+}

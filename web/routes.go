@@ -1,0 +1,47 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"trackside/handlers"
+	"trackside/static"
+)
+
+// routing is what the routes and their middleware need.
+type routing struct {
+	handlers *handlers.Handlers
+	log      *slog.Logger
+	metrics  *metrics
+	version  string
+	hosts    hosts
+}
+
+// router makes the board's handler.
+func router(rt routing) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = rt.answerError
+	// From the outside in. All of it comes before routing, so that an address without a route gets it too.
+	e.Pre(rt.identify, rt.record, rt.recoverPanic, secure, rt.checkHost, crossOrigin())
+	routes(e, rt.handlers)
+	return http.MaxBytesHandler(e, maxBody)
+}
+
+// routes is every address the board answers.
+func routes(e *echo.Echo, h *handlers.Handlers) {
+	get := func(path string, f echo.HandlerFunc) { e.Match([]string{http.MethodGet, http.MethodHead}, path, f) }
+	const runner = "/runners/:cluster/:system/:namespace/:name"
+
+	get("/", h.Fleet)
+	get("/stream", h.FleetStream)
+	get(runner, h.Runner)
+	get(runner+"/stream", h.RunnerStream)
+	get("/board", h.Board)
+	get("/board/stream", h.BoardStream)
+	get("/icon.svg", h.Icon)
+	get("/static/*", echo.WrapHandler(static.Handler()))
+}
