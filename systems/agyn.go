@@ -6,6 +6,7 @@ const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	agynRunner     = "k8s-runner"
 	agynWorkload   = "agyn.io/workload-id"
+	appLabel       = "app"
 	agynNamespace  = "KUBE_NAMESPACE"
 )
 
@@ -17,7 +18,8 @@ var Agyn = register(System{
 	LooksFor: "Deployments labelled " + nameLabel + "=" + agynRunner + " or app=" + agynRunner +
 		", and Pods labelled " + managedByLabel + "=" + agynRunner,
 	Claim:   claimAgyn,
-	Version: func(o Object) string { return o.Labels["app.kubernetes.io/version"] },
+	Version: func(o Object) string { return o.Labels[versionLabel] },
+	Labels:  []string{nameLabel, managedByLabel, agynWorkload, appLabel, instanceLabel, versionLabel},
 	KeepEnv: []string{agynNamespace},
 })
 
@@ -25,7 +27,7 @@ func claimAgyn(o Object) (Claim, bool) {
 	if o.Labels[managedByLabel] == agynRunner && o.Labels[agynWorkload] != "" {
 		return Claim{Namespace: o.Namespace}, o.Kind == "Pod"
 	}
-	if o.Labels[nameLabel] != agynRunner && o.Labels["app"] != agynRunner {
+	if o.Labels[nameLabel] != agynRunner && o.Labels[appLabel] != agynRunner {
 		return Claim{}, false
 	}
 	c := Claim{Namespace: o.Namespace, Runner: o.Name, Component: agynRunner, Carries: envValue(o.Spec, agynNamespace)}

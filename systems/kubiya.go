@@ -8,6 +8,7 @@ const (
 	kubiyaImages    = "ghcr.io/kubiyabot/"
 	kubiyaRunner    = "kubiya.ai/runner" // on workflow and tool pods, by the vendor's documentation only
 	instanceLabel   = "app.kubernetes.io/instance"
+	componentLabel  = "app.kubernetes.io/component"
 )
 
 // Kubiya is a Helm release of kubiya-runner: four Deployments, the Dagger StatefulSet and the updater's CronJob, in one namespace.
@@ -20,6 +21,7 @@ var Kubiya = register(System{
 	Main:          func(_ Object, component string) string { return component },
 	Probe:         probeKubiya,
 	RunnerVersion: versionKubiya,
+	Labels:        []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
 })
 
 func claimKubiya(o Object) (Claim, bool) {
@@ -43,7 +45,7 @@ func claimKubiya(o Object) (Claim, bool) {
 
 // kubiyaFallback recognises what the chart leaves without its label: the enforcer, and objects of before it had the label.
 func kubiyaFallback(o Object) string {
-	if o.Labels["app.kubernetes.io/component"] == "enforcer" && ours(o) {
+	if o.Labels[componentLabel] == "enforcer" && ours(o) {
 		return "enforcer"
 	}
 	switch o.Name {
@@ -79,4 +81,4 @@ func probeKubiya(_ Object, component string) (Probe, bool) {
 }
 
 // versionKubiya is the chart's version: the components have versions of their own.
-func versionKubiya(o Object) string { return o.Labels["app.kubernetes.io/version"] }
+func versionKubiya(o Object) string { return o.Labels[versionLabel] }

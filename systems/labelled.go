@@ -8,8 +8,12 @@ var Labelled = register(System{
 	Title:    "Labelled runners",
 	LooksFor: "Deployments, StatefulSets and Pods labelled " + LabelRunner + "=<name>",
 	Claim:    claimLabelled,
-	Version:  func(o Object) string { return o.Labels["app.kubernetes.io/version"] },
+	Version:  func(o Object) string { return o.Labels[versionLabel] },
+	Labels:   []string{LabelRunner, LabelComponent, LabelWorkload, versionLabel},
 })
+
+// versionLabel is one of Kubernetes' recommended labels.
+const versionLabel = "app.kubernetes.io/version"
 
 func claimLabelled(o Object) (Claim, bool) {
 	name := o.Labels[LabelRunner]

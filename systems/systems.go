@@ -5,6 +5,7 @@ package systems
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,6 +94,8 @@ type System struct {
 	RunnerVersion func(Object) string
 	// Version is a component's version as its object says; blank: the tag or digest of its main image.
 	Version func(Object) string
+	// Labels are the keys of the labels that the functions above read; no other survives on a pod in the cache.
+	Labels []string
 	// KeepEnv names the environment variables that Claim reads. No other survives; none of them may hold a secret.
 	KeepEnv []string
 	// Reads are the API resources this system needs beside those every system reads.
@@ -142,6 +145,11 @@ func Keeps(env string) bool {
 	return slices.ContainsFunc(registry, func(s *System) bool { return slices.Contains(s.KeepEnv, env) })
 }
 
+// KeepsLabel reports whether some system, or the board itself, reads that label.
+func KeepsLabel(key string) bool {
+	return key == LabelIgnore || slices.ContainsFunc(registry, func(s *System) bool { return slices.Contains(s.Labels, key) })
+}
+
 // MainContainer names the main container of a pod.
 func (s *System) MainContainer(pod Object, component string) string {
 	if n := pod.Annotations[AnnotationMain]; n != "" && hasContainer(pod.Spec, n) {
@@ -173,11 +181,19 @@ func (s *System) ProbeOf(pod Object, component string) (Probe, bool, error) {
 		}
 		return Probe{}, false, nil
 	}
-	if path[0] != '/' || strings.ContainsAny(path, "\r\n #") || strings.HasPrefix(path, "//") || len(path) > 1024 {
-		return Probe{}, false, fmt.Errorf("%w: annotation %s must be a path that begins with one slash, and is %q", store.ErrInvalid, AnnotationProbePath, store.Clean(path, 80))
+	if !fitPath(path) {
+		return Probe{}, false, fmt.Errorf("%w: annotation %s must be a plain path that begins with one slash, and is %q", store.ErrInvalid, AnnotationProbePath, store.Clean(path, 80))
 	}
 	port, err := probePort(pod, s.MainContainer(pod, component))
 	return Probe{path, port}, err == nil, err
+}
+
+// fitPath reports whether an annotation is a path that asks the pod and nobody else: behind a proxy that resolves "..", one that
+// climbs would ask the API server itself. It also stands in sentences, so it holds nothing that a sentence may not.
+func fitPath(path string) bool {
+	u, err := url.ParseRequestURI(path)
+	return err == nil && path[0] == '/' && !strings.HasPrefix(path, "//") && len(path) <= 1024 &&
+		!strings.ContainsAny(path, " #") && store.Clean(path, len(path)) == path && !slices.Contains(strings.Split(u.Path, "/"), "..")
 }
 
 func probePort(pod Object, main string) (int32, error) {
@@ -246,7 +262,8 @@ func ImageVersion(image string) string {
 		return store.NormalizeVersion(store.Clean(name[i+1:], 64))
 	}
 	if _, hex, ok := strings.Cut(digest, ":"); ok {
-		return hex[:min(12, len(hex))]
+		hex = hex[:min(12, len(hex))]
+		return hex[:len(hex)-len(strings.TrimLeft(hex, "0123456789abcdef"))]
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"strings"
+	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -133,9 +134,23 @@ func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion, Generation: m.Generation,
 		CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp, DeletionGracePeriodSeconds: m.DeletionGracePeriodSeconds,
-		Labels: m.Labels, Annotations: slimAnnotations(m.Annotations), OwnerReferences: m.OwnerReferences,
+		Labels: slimLabels(m.Labels), Annotations: slimAnnotations(m.Annotations), OwnerReferences: m.OwnerReferences,
 	}
 }
+
+// slimLabels keeps those that a system reads.
+func slimLabels(l map[string]string) map[string]string {
+	out := make(map[string]string, 4)
+	for k, v := range l {
+		if systems.KeepsLabel(k) {
+			out[intern(k)] = intern(v)
+		}
+	}
+	return out
+}
+
+// intern makes equal strings one: thousands of pods repeat the same labels, images and names.
+func intern(s string) string { return unique.Make(s).Value() }
 
 // slimAnnotations keeps our own; others can be hundreds of kilobytes long.
 func slimAnnotations(a map[string]string) map[string]string {
@@ -145,7 +160,7 @@ func slimAnnotations(a map[string]string) map[string]string {
 			if out == nil {
 				out = map[string]string{}
 			}
-			out[k] = v
+			out[intern(k)] = intern(v)
 		}
 	}
 	return out
@@ -166,7 +181,7 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	out := make([]corev1.Container, len(in))
 	for i := range in {
 		c := &in[i]
-		out[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
+		out[i] = corev1.Container{Name: intern(c.Name), Image: intern(c.Image), Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
 		for _, e := range c.Env {
 			if systems.Keeps(e.Name) {
 				out[i].Env = append(out[i].Env, corev1.EnvVar{Name: e.Name, Value: e.Value})
@@ -190,13 +205,15 @@ func slimStatus(s *corev1.PodStatus) {
 	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses} {
 		for i := range list {
 			c := &list[i]
+			c.Name, c.Image, c.ImageID = intern(c.Name), "", ""
 			c.AllocatedResources, c.Resources, c.VolumeMounts, c.User, c.AllocatedResourcesStatus, c.ContainerID = nil, nil, nil, nil, nil, ""
 			cutState(&c.State)
 			cutState(&c.LastTerminationState)
 		}
 	}
 	for i := range s.Conditions {
-		s.Conditions[i].Message = cut(s.Conditions[i].Message)
+		c := &s.Conditions[i]
+		c.Message, c.Reason, c.Type, c.Status = cut(c.Message), intern(c.Reason), corev1.PodConditionType(intern(string(c.Type))), corev1.ConditionStatus(intern(string(c.Status)))
 	}
 }
 

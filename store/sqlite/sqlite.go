@@ -25,9 +25,9 @@ const (
 	// person in sqlite3, and the publish that waits for this write waits 200 ms at most. NORMAL with a WAL loses nothing to a
 	// killed process; a power cut may cost the last transactions, never the file.
 	writerParams = "_txlock=immediate&_pragma=busy_timeout(100)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
-		"&_pragma=foreign_keys(1)&_pragma=temp_store(memory)&_pragma=cache_size(-16000)&_pragma=journal_size_limit(67108864)&_dqs=0"
+		"&_pragma=foreign_keys(1)&_pragma=temp_store(memory)&_pragma=cache_size(-2000)&_pragma=journal_size_limit(67108864)&_dqs=0"
 	// readerParams never set journal_mode: a read-only connection that had to change it would fail to open.
-	readerParams = "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=cache_size(-16000)&_dqs=0"
+	readerParams = "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=cache_size(-2000)&_dqs=0"
 	// closeWait is how long Close waits for a write that has not come back from the disk.
 	closeWait = 2 * time.Second
 )
