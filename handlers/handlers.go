@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -209,7 +210,7 @@ func (h *Handlers) transitions(ctx context.Context, ref store.Ref) []store.Event
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
 	events, err := h.history.Transitions(ctx, ref, shownTransitions)
-	if context.Cause(ctx) == context.Canceled {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return nil // the client left
 	}
 	switch lost := err != nil; {

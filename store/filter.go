@@ -1,6 +1,9 @@
 package store
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Filter chooses runners. Values of one field are alternatives; the fields must all hold. Its zero value lets everything through.
 type Filter struct {
@@ -18,7 +21,7 @@ type Filter struct {
 // Match reports whether the filter lets a runner through.
 func (f Filter) Match(r *Runner) bool {
 	return f.matchHealth(r) && f.matchReason(r) && oneOf(f.Systems, r.Ref.System) && oneOf(f.Namespaces, r.Ref.Namespace) &&
-		oneOf(f.Clusters, r.Ref.Cluster) && oneOf(f.Versions, r.Version) && f.matchText(r)
+		oneOf(f.Clusters, r.Ref.Cluster) && f.matchVersion(r) && f.matchText(r)
 }
 
 func (f Filter) matchHealth(r *Runner) bool {
@@ -28,12 +31,7 @@ func (f Filter) matchHealth(r *Runner) bool {
 	if r.Observed == Disabled {
 		return f.Disabled
 	}
-	for _, h := range f.Healths {
-		if h == r.Health {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Healths, r.Health)
 }
 
 func (f Filter) matchReason(r *Runner) bool {
@@ -49,16 +47,20 @@ func (f Filter) matchReason(r *Runner) bool {
 	return false
 }
 
-func oneOf(allowed []string, v string) bool {
-	if len(allowed) == 0 {
+func (f Filter) matchVersion(r *Runner) bool {
+	if len(f.Versions) == 0 {
 		return true
 	}
-	for _, a := range allowed {
-		if a == v {
+	for _, v := range f.Versions {
+		if NormalizeVersion(v) == r.Version {
 			return true
 		}
 	}
 	return false
+}
+
+func oneOf(allowed []string, v string) bool {
+	return len(allowed) == 0 || slices.Contains(allowed, v)
 }
 
 func (f Filter) matchText(r *Runner) bool {

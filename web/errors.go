@@ -52,8 +52,7 @@ func problemOf(err error, id string) problem {
 	p := problem{Type: "about:blank", Instance: id}
 	var tooLarge *http.MaxBytesError
 	var he *echo.HTTPError
-	var none *handlers.NoRunner
-	if errors.As(err, &none) {
+	if none, ok := errors.AsType[*handlers.NoRunner](err); ok {
 		p.near = none.Near
 	}
 	for _, row := range table {

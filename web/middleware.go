@@ -68,7 +68,7 @@ func (rt routing) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			switch p := recover(); p {
 			case nil:
-			case http.ErrAbortHandler: //nolint:errorlint // the value itself is the signal
+			case http.ErrAbortHandler:
 				panic(p)
 			default:
 				rt.log.Error("a handler panicked", "id", requestID(c), "panic", p, "stack", string(debug.Stack()))

@@ -105,17 +105,17 @@ func New(o Options) (*Server, error) {
 	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})
 	base, unbase := context.WithCancel(context.Background())
 	s.unbase = unbase
-	s.board = s.httpServer(h, base)
+	s.board = s.httpServer(base, h)
 	s.board.TLSConfig = conf
 	s.board.RegisterOnShutdown(s.handlers.Close)
 	if s.opsLn != nil {
-		s.ops = s.httpServer(s.opsRoutes(m), base)
+		s.ops = s.httpServer(base, s.opsRoutes(m))
 	}
 	return s, nil
 }
 
 // httpServer makes a server with every bound there is.
-func (s *Server) httpServer(h http.Handler, base context.Context) *http.Server {
+func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
@@ -142,7 +142,7 @@ func (s *Server) listen() (err error) {
 
 // listen opens a listener, or says in a sentence why it cannot and which flag to change.
 func listen(addr, flag string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%w: another program listens on %s; stop it, or choose another port with %s", store.ErrUnavailable, addr, flag)

@@ -285,7 +285,7 @@ func TestTheEndTakesLessThanASecondWithFiftyStreams(t *testing.T) {
 // stream opens a stream and reads the first line of it.
 func stream(t *testing.T, c *http.Client, url string) *http.Response {
 	t.Helper()
-	res, err := c.Get(url) //nolint:noctx // it ends with the server
+	res, err := c.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

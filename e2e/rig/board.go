@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +22,6 @@ type Board struct {
 	URL, MetricsURL string
 	Data            string
 	args            []string
-	env             []string
 	cmd             *exec.Cmd
 	log             *logBuffer
 }
@@ -29,13 +29,9 @@ type Board struct {
 // StartBoard starts trackside on free ports against a kubeconfig; more flags may follow. It is stopped with the test.
 func StartBoard(t testing.TB, kubeconfig string, flags ...string) *Board {
 	t.Helper()
-	board, metrics := freeAddr(t), freeAddr(t)
-	b := &Board{URL: "http://" + board, MetricsURL: "http://" + metrics, Data: filepath.Join(t.TempDir(), "trackside.db")}
-	b.args = append([]string{"serve", "--kubeconfig", kubeconfig, "--listen", board, "--metrics-listen", metrics, "--data", b.Data, "--log-level", "debug"}, flags...)
-	for _, f := range flags {
-		if strings.HasPrefix(f, "--tls-cert") {
-			b.URL = "https://" + board
-		}
+	b, err := NewBoard(t.TempDir(), kubeconfig, flags...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	b.Start(t)
 	t.Cleanup(func() {
@@ -47,27 +43,83 @@ func StartBoard(t testing.TB, kubeconfig string, flags ...string) *Board {
 	return b
 }
 
+// NewBoard prepares a board that keeps its data in a folder; Launch starts it. Whoever outlives one test uses it.
+func NewBoard(dir, kubeconfig string, flags ...string) (*Board, error) {
+	board, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	b := &Board{URL: "http://" + board, MetricsURL: "http://" + metrics, Data: filepath.Join(dir, "trackside.db"), log: &logBuffer{}}
+	b.args = append([]string{"serve", "--kubeconfig", kubeconfig, "--listen", board, "--metrics-listen", metrics, "--data", b.Data, "--log-level", "debug"}, flags...)
+	for _, f := range flags {
+		if strings.HasPrefix(f, "--tls-cert") {
+			b.URL = "https://" + board
+		}
+	}
+	return b, nil
+}
+
 // Start starts the program, again after Kill or Stop, and waits until it is ready.
 func (b *Board) Start(t testing.TB) {
 	t.Helper()
-	binary := os.Getenv("TRACKSIDE")
-	if binary == "" {
-		t.Fatal("TRACKSIDE must name the program: run this through make e2e or make bench")
+	if err := b.Launch(); err != nil {
+		t.Fatal(err)
 	}
-	if b.log == nil {
-		b.log = &logBuffer{}
+}
+
+// Launch is Start for whoever has no test at hand.
+func (b *Board) Launch() error {
+	binary, err := program()
+	if err != nil {
+		return err
 	}
 	b.cmd = exec.CommandContext(context.Background(), binary, b.args...)
-	b.cmd.Env = append(os.Environ(), b.env...)
 	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := b.cmd.Start(); err != nil {
-		t.Fatalf("starting trackside: %v", err)
+		return fmt.Errorf("starting trackside: %w", err)
 	}
-	Eventually(t, 30*time.Second, "trackside is ready", func() error {
+	err = within(30*time.Second, func() error {
 		_, err := Get(b.MetricsURL + "/readyz")
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("trackside is not ready: %w\n%s", err, b.Log())
+	}
+	return nil
+}
+
+// program is the binary that is tested.
+func program() (string, error) {
+	if binary := os.Getenv("TRACKSIDE"); binary != "" {
+		return binary, nil
+	}
+	return "", errors.New("TRACKSIDE must name the program: run this through make e2e or make bench")
+}
+
+// Trackside runs the program to its end, with these variables and no others of its own, and returns what it wrote and its exit code.
+func Trackside(t testing.TB, env []string, args ...string) (out string, code int) {
+	t.Helper()
+	binary, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = env
+	b, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		t.Fatalf("trackside %s does not end:\n%s", strings.Join(args, " "), b)
+	}
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(b), cmd.ProcessState.ExitCode()
 }
 
 // Kill ends the program as a crash would, with SIGKILL.
@@ -112,14 +164,13 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
+// FreeAddr is an address on loopback that nothing listens to.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a listener of a moment
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return l.Addr().String(), l.Close()
 }
 
 // Get fetches a URL; any status but 200 is an error.
@@ -140,16 +191,20 @@ func Get(url string) (string, error) {
 // Eventually calls f until it succeeds, and fails the test when it has not within the limit.
 func Eventually(t testing.TB, limit time.Duration, what string, f func() error) {
 	t.Helper()
+	if err := within(limit, f); err != nil {
+		t.Fatalf("waited %s, but not: %s: %v", limit, what, err)
+	}
+}
+
+// within calls f until it succeeds; what it returned last, when it has not within the limit.
+func within(limit time.Duration, f func() error) error {
 	deadline := time.Now().Add(limit)
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, but not: %s: %v", limit, what, err)
+		if err == nil || time.Now().After(deadline) {
+			return err
 		}
 		<-ticker.C
 	}

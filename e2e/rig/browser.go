@@ -37,7 +37,7 @@ func StartBrowser() (*Browser, error) {
 		return nil, fmt.Errorf("the Playwright driver does not start; run make browser: %w", err)
 	}
 	b, err := driver.Chromium.Launch(playwright.BrowserTypeLaunchOptions{
-		ExecutablePath: playwright.String(chromium), Headless: playwright.Bool(true), Args: chromiumArgs})
+		ExecutablePath: new(chromium), Headless: new(true), Args: chromiumArgs})
 	if err != nil {
 		_ = driver.Stop()
 		return nil, fmt.Errorf("launching Chromium: %w", err)

@@ -68,11 +68,29 @@ func (c *Cluster) run(args ...string) (string, error) {
 // Incident makes something happen to a runner: see "cluster incident list".
 func (c *Cluster) Incident(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	out, err := c.run(append([]string{"incident", name, "--kubeconfig", c.Kubeconfig}, args...)...)
+	out, err := c.Play(name, args...)
 	if err != nil {
-		t.Fatalf("incident %s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		t.Fatal(err)
 	}
 	return out
+}
+
+// Play is Incident for a goroutine beside the test's own.
+func (c *Cluster) Play(name string, args ...string) (string, error) {
+	out, err := c.run(append([]string{"incident", name, "--kubeconfig", c.Kubeconfig}, args...)...)
+	if err != nil {
+		return out, fmt.Errorf("incident %s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out, nil
+}
+
+// Alias is the name a board gives the cluster when none is asked for: the kubeconfig's current context.
+func (c *Cluster) Alias() string {
+	raw, err := clientcmd.LoadFromFile(c.Kubeconfig)
+	if err != nil {
+		return ""
+	}
+	return raw.CurrentContext
 }
 
 // Do is "cluster restart|stop|start|freeze|thaw COMPONENT".

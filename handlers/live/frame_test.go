@@ -18,6 +18,7 @@ func decode(t testing.TB, e Encoding, b []byte) string {
 	t.Helper()
 	var r io.Reader = bytes.NewReader(b)
 	switch e {
+	case Identity, numEncodings:
 	case Gzip:
 		z, err := gzip.NewReader(r)
 		if err != nil {

@@ -137,7 +137,7 @@ func get(ctx context.Context, client *http.Client, u, shown string) answer {
 		a.kind = errorKind(err)
 		return a
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, probeBody))
 	if err != nil {
 		a.kind = errorKind(err)

@@ -126,7 +126,7 @@ func TestNothingChangesBeforeNext(t *testing.T) {
 		if v.Next.IsZero() {
 			continue
 		}
-		if before := Classify(s.facts(), v.Next.Add(-time.Millisecond)); before.Verdict.Health != v.Health || before.Reason != v.Reason {
+		if before := Classify(s.facts(), v.Next.Add(-time.Millisecond)); before.Health != v.Health || before.Reason != v.Reason {
 			t.Errorf("%s: %s/%s became %s/%s before its Next", name, v.Health, v.Reason, before.Health, before.Reason)
 		}
 	}
@@ -154,7 +154,7 @@ func FuzzClassify(f *testing.F) {
 		checkVerdict(t, v, now)
 		reversed(pod.Status.ContainerStatuses)
 		reversed(pod.Status.Conditions)
-		if again := Classify(facts, now); !duplicated(&pod) && !again.Verdict.Equal(v.Verdict) {
+		if again := Classify(facts, now); !duplicated(&pod) && !again.Equal(v.Verdict) {
 			t.Errorf("the order of the lists matters: %q and %q", v.Why, again.Why)
 		}
 	})

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -114,7 +115,9 @@ func (o *observation) parts(sys *systems.System, ref store.Ref) []part {
 
 // grouped makes one part of all bare pods that name one component: its size is what there is of it.
 func grouped(bare []part) (parts []part) {
-	slices.SortFunc(bare, func(a, b part) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.object.Name, b.object.Name)) })
+	slices.SortFunc(bare, func(a, b part) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.object.Name, b.object.Name))
+	})
 	for _, p := range bare {
 		if n := len(parts); n > 0 && parts[n-1].name == p.name {
 			parts[n-1].pods = append(parts[n-1].pods, p.pods...)
@@ -187,12 +190,8 @@ func merged(template, object map[string]string) map[string]string {
 		return object
 	}
 	out := make(map[string]string, len(template)+len(object))
-	for k, v := range template {
-		out[k] = v
-	}
-	for k, v := range object {
-		out[k] = v
-	}
+	maps.Copy(out, template)
+	maps.Copy(out, object)
 	return out
 }
 

@@ -222,11 +222,10 @@ func (p *prober) learn(t *target, a answer, took time.Duration) {
 	p.mu.Lock()
 	news := false
 	problem := a.problem(took)
-	switch {
-	case problem == "":
+	if problem == "" {
 		news = t.failures > 0
 		t.failures, t.turn = 0, t.turn+1
-	default:
+	} else {
 		t.failures++
 		news = t.failures == failuresForVerdict
 	}

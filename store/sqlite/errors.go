@@ -28,8 +28,7 @@ func unavailable(doing, path string, err error) error {
 	if err == nil || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrInvalid) {
 		return err
 	}
-	var a advice
-	if errors.As(err, &a) {
+	if _, ok := errors.AsType[advice](err); ok {
 		return fmt.Errorf("%w: cannot %s %s: %w", store.ErrUnavailable, doing, path, err)
 	}
 	return fmt.Errorf("%w: cannot %s %s: %s (%w)", store.ErrUnavailable, doing, path, hint(err), err)

@@ -238,7 +238,7 @@ func execute(t *testing.T, path, query string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pool.Close() //nolint:errcheck // a test's own connection
+	defer pool.Close()
 	if _, err := pool.ExecContext(t.Context(), query); err != nil {
 		t.Fatal(err)
 	}
