@@ -36,12 +36,12 @@ build: static/datastar.js ## Build bin/trackside: one static binary.
 generate: static/datastar.js ## Write everything that is generated: templ, sqlc, the RBAC in deploy, the browser bundle.
 	$(say) "generating"
 	@go tool templ fmt views >/dev/null && go tool templ generate -path views 2>&1 | grep -v '^(✓)' || true
-	@go tool -modfile=tools/sqlc/go.mod sqlc generate -f store/sqlite/sqlc.yaml
+	@CGO_ENABLED=0 go tool -modfile=tools/sqlc/go.mod sqlc generate -f store/sqlite/sqlc.yaml
 	@go run ./tools/rbac
 
 static/datastar.js: static/fetch.go
 	$(say) "taking the Datastar bundle out of its Go module"
-	@go run static/fetch.go
+	@go generate ./static
 
 .PHONY: test
 test: generate-check lint unit e2e ## Everything: generated files, lint, unit tests with -race, the browser against a real control plane.
@@ -89,12 +89,12 @@ $(CLUSTER):
 
 .PHONY: cluster
 cluster: cluster-binary ## Start the local control plane with its fleet, in the background.
-	@$(CLUSTER) up --dir $(CACHE)/cluster --fleet --detach
-	@echo "Next: export KUBECONFIG=$(CACHE)/cluster/kubeconfig. Stop it with: make cluster-down"
+	@$(CLUSTER) up --dir $(CACHE)/fleet --fleet --detach
+	@echo "Next: export KUBECONFIG=$(CACHE)/fleet/kubeconfig. Stop it with: make cluster-down"
 
 .PHONY: cluster-down
 cluster-down: ## Stop the local control plane.
-	@$(CLUSTER) down --dir $(CACHE)/cluster
+	@$(CLUSTER) down --dir $(CACHE)/fleet
 
 .PHONY: browser
 browser:

@@ -92,8 +92,19 @@
     chip.textContent = chip.hidden ? '' : `${what} will move when the ${over ? 'pointer' : 'focus'} leaves`
   }
 
+  // The line above the list would move it: while somebody is in the list it leaves its room behind, or waits to come.
+  const KEPT = 'calm-kept', WAITS = 'calm-waits', root = document.documentElement.classList
+  const steady = html => {
+    const next = /<p id="calm">([^<]*)/.exec(html)
+    if (!next || !busy() || root.contains(KEPT) || root.contains(WAITS)) return
+    const said = !!document.getElementById('calm')?.textContent
+    if (said !== !!next[1]) root.add(said ? KEPT : WAITS)
+  }
+
   const release = () => {
-    if (queue.length === 0 || busy()) return
+    if (busy()) return
+    root.remove(KEPT, WAITS)
+    if (queue.length === 0) return
     const held = queue
     drop()
     for (const detail of held) send(detail)
@@ -104,6 +115,7 @@
     const { type, argsRaw, held } = evt.detail
     if (type !== PATCH || held) return
     const html = argsRaw.elements ?? ''
+    steady(html)
     if (html.includes(`<div id="${PAGE}"`)) { // a full frame: whatever was held is older than it
       drop()
       if (busy() && holdFrame(evt.detail)) evt.stopImmediatePropagation()

@@ -140,12 +140,12 @@ func (r *Runner) Component(name string) (Component, bool) {
 }
 
 // Reasons counts the failures of a runner by reason: each failing workload once, and each failing component that has no
-// failing workload to show for it.
+// failing workload to show for it. The pods that a component has lost and replaced count no more.
 func (r *Runner) Reasons() (n [numReasons]int) {
 	shown := map[string]bool{}
 	for i := range r.Workloads {
 		w := &r.Workloads[i]
-		if w.Failing() {
+		if c, ok := r.Component(w.Component); w.Failing() && (!ok || c.Health != Healthy) {
 			n[w.Reason]++
 			shown[w.Component] = true
 		}
@@ -162,7 +162,7 @@ func (r *Runner) Reasons() (n [numReasons]int) {
 // Equal reports whether two observations of a runner say the same. Rev, and what Apply adds, are not compared.
 func (r *Runner) Equal(o *Runner) bool {
 	return r.Ref == o.Ref && r.Incarnation == o.Incarnation && r.Verdict.Equal(o.Verdict) && r.Version == o.Version &&
-		r.Requested == o.Requested && r.Observed == o.Observed && r.Recovered.Equal(o.Recovered) && slices.Equal(r.Failures, o.Failures) &&
+		r.Requested == o.Requested && r.Observed == o.Observed && r.Recovered.Equal(o.Recovered) && slices.EqualFunc(r.Failures, o.Failures, time.Time.Equal) &&
 		slices.EqualFunc(r.Components, o.Components, Component.Equal) && slices.EqualFunc(r.Workloads, o.Workloads, Workload.Equal)
 }
 

@@ -69,7 +69,7 @@ func (v *row) setChips(r *store.Runner) {
 	slices.SortStableFunc(cs, func(a, b store.Component) int { return a.Health.Severity() - b.Health.Severity() })
 	var quiet []string
 	for i := range cs {
-		if len(v.Chips) == maxChips || unwell(r) && nothingToSay(r, &cs[i]) {
+		if len(v.Chips) == maxChips || unwell(r) && nothingToSay(&cs[i]) {
 			quiet = append(quiet, store.Clean(cs[i].Name, versionLimit))
 			continue
 		}
@@ -86,8 +86,8 @@ func (v *row) setChips(r *store.Runner) {
 }
 
 // nothingToSay holds for a component that is as it should be.
-func nothingToSay(r *store.Runner, c *store.Component) bool {
-	return c.Health == store.Healthy && c.Version == r.Version && c.Ready >= c.Desired && c.Restarts == 0
+func nothingToSay(c *store.Component) bool {
+	return c.Health == store.Healthy && c.Ready >= c.Desired && c.Restarts == 0
 }
 
 func newChip(r *store.Runner, c *store.Component) chip {
@@ -96,7 +96,7 @@ func newChip(r *store.Runner, c *store.Component) chip {
 		ch.mark = disabledMark
 	}
 	if c.Version != r.Version {
-		ch.Detail = version(c.Version) + " " + ch.Detail
+		ch.Detail = strings.TrimSpace(version(c.Version) + " " + ch.Detail)
 	}
 	if c.Restarts > 0 {
 		ch.Detail += " · " + plural(int(c.Restarts), "restart")
@@ -104,6 +104,10 @@ func newChip(r *store.Runner, c *store.Component) chip {
 	return ch
 }
 
+// ratio is ready/desired; a schedule keeps nothing running and has none.
 func ratio(c *store.Component) string {
+	if c.Kind == "CronJob" {
+		return ""
+	}
 	return strconv.Itoa(int(c.Ready)) + "/" + strconv.Itoa(int(c.Desired))
 }

@@ -17,6 +17,7 @@ import (
 
 	"trackside/poller"
 	"trackside/poller/kube"
+	"trackside/static"
 	"trackside/store"
 	"trackside/store/sqlite"
 	"trackside/systems"
@@ -58,6 +59,9 @@ func (s serveCmd) Run(ctx context.Context) error {
 	}
 	log := newLogger(os.Stderr, s.LogFormat, s.LogLevel)
 	klog.SetLogger(logr.FromSlogHandler(quiet{log.Handler()}))
+	if err := static.Check(); err != nil {
+		return err
+	}
 	targets, err := s.targets()
 	if err != nil {
 		return err

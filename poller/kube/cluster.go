@@ -53,7 +53,7 @@ type Cluster struct {
 	source  store.Source
 	dirty   bool // source has changed
 	answers bool // the API server answered when it was last asked
-	limits  map[string]string
+	limits  map[string]limit
 }
 
 // lostPod is work that vanished while it ran, without anybody having deleted it.
@@ -73,7 +73,7 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("%w: cluster %s: %s", store.ErrInvalid, cfg.Alias, store.ErrorText(err))
 	}
 	c := &Cluster{cfg: cfg, client: client, wake: make(chan struct{}, 1), touched: map[store.Ref]struct{}{},
-		lost: map[string]lostPod{}, limits: map[string]string{}}
+		lost: map[string]lostPod{}, limits: map[string]limit{}}
 	c.source = store.Source{Cluster: cfg.Alias, Name: SourceName, State: store.SourceRestored, Since: time.Now(), Scope: scope(cfg.Namespaces)}
 	c.dirty = true
 	c.fresh = freshness{interval: probeInterval, timeout: probeTimeout}
@@ -143,7 +143,7 @@ func (c *Cluster) generation(ctx context.Context, rebuild <-chan struct{}) error
 	case <-rebuild:
 	}
 	c.install(nil)
-	s.close()
+	s.stop()
 	<-done
 	c.install(nil)
 	return nil

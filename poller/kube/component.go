@@ -50,9 +50,9 @@ func sentence(what string, err error) store.Sentence {
 	return store.Sentence(what + ": " + strings.TrimRight(store.Clean(store.ErrorText(err), 200), ".") + ".")
 }
 
-// ready counts a pod that is ready by its own word.
+// ready counts a pod that is ready by its own word; the last word of one that is lost, as with its node, counts no more.
 func ready(w *store.Workload) int32 {
-	if w.Phase != string(corev1.PodRunning) {
+	if w.Phase != string(corev1.PodRunning) || w.Reason == store.RuntimeLost {
 		return 0
 	}
 	for _, c := range w.Containers {
@@ -77,7 +77,9 @@ func readyPods(pods []*corev1.Pod) []*corev1.Pod {
 
 // running is the verdict on a component that should keep running.
 func (o *observation) running(p part, pods []store.Workload, c store.Component) store.Verdict {
-	present := slices.DeleteFunc(slices.Clone(pods), func(w store.Workload) bool { return w.Raw == "Terminating" })
+	present := slices.DeleteFunc(slices.Clone(pods), func(w store.Workload) bool {
+		return w.Raw == "Terminating" || replaced(&w, c) && o.now.Sub(w.Since) >= stable
+	})
 	switch {
 	case p.desired == 0:
 		return store.Verdict{Health: store.Degraded, Raw: "ScaledToZero", Why: store.Sentence(p.name + " is scaled to 0 replicas.")}
@@ -98,7 +100,21 @@ func (o *observation) running(p part, pods []store.Workload, c store.Component) 
 	case v.Health == store.Unhealthy && c.Ready > 0:
 		v.Health = store.Degraded // some of it still works
 	}
+	if replaced(&worst, c) {
+		v.Next = worst.Since.Add(stable)
+	}
 	return counted(v, present, c)
+}
+
+// replaced holds for a pod that has ended while the component has all the pods it wants: the object of an evicted pod stays for days,
+// and the loss is news for a while only.
+func replaced(w *store.Workload, c store.Component) bool {
+	return over(w) && !w.Since.IsZero() && c.Ready >= c.Desired
+}
+
+// over holds for a pod that has come to its end.
+func over(w *store.Workload) bool {
+	return w.Phase == string(corev1.PodFailed) || w.Phase == string(corev1.PodSucceeded)
 }
 
 // counted says of how many pods a finding holds.

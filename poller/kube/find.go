@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"iter"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -43,6 +44,9 @@ func (s *set) refsOf(cluster string, obj any) []store.Ref {
 	case *appsv1.Deployment, *appsv1.StatefulSet, *batchv1.CronJob:
 		return claimRefs(cluster, o)
 	case *stub:
+		if o.ignored {
+			return s.hiddenRefs(cluster, o)
+		}
 		return s.ownerRefs(cluster, o.owner.UID)
 	case *nodeFacts:
 		return s.nodeRefs(cluster, o.Name)
@@ -69,7 +73,7 @@ func (s *set) podRefs(cluster string, p *corev1.Pod) []store.Ref {
 	}
 	sys, c, ok := claimOf(p)
 	switch {
-	case !ok:
+	case !ok || s.ignored(p):
 		return nil
 	case c.Runner != "":
 		return claimRefs(cluster, p)
@@ -94,26 +98,60 @@ func (s *set) ownerRefs(cluster string, uid types.UID) []store.Ref {
 
 // claimedOwner is the runner's object at the top of a pod's owners; nil when there is none.
 func (s *set) claimedOwner(uid types.UID) any {
-	for range 2 {
-		if uid == "" {
-			return nil
+	for o := range s.above(uid) {
+		if _, foreign := o.(*stub); !foreign {
+			return o
 		}
-		for _, kind := range owners {
-			for _, o := range s.lookup(kind, byUID, string(uid)) {
-				if _, foreign := o.(*stub); !foreign {
-					return o
-				}
-			}
-		}
-		up := types.UID("")
-		for _, kind := range []string{"replicasets", "jobs"} {
-			for _, o := range s.lookup(kind, byUID, string(uid)) {
-				up = ownerOf(o)
-			}
-		}
-		uid = up
 	}
 	return nil
+}
+
+// ignored reports whether something that owns a pod is to be hidden.
+func (s *set) ignored(p *corev1.Pod) bool {
+	for o := range s.above(ownerOf(p)) {
+		if f, foreign := o.(*stub); foreign && f.ignored {
+			return true
+		}
+	}
+	return false
+}
+
+// free reports whether a pod stands for itself: nothing of a runner owns it, and nothing that is to be hidden.
+func (s *set) free(p *corev1.Pod) bool { return s.claimedOwner(ownerOf(p)) == nil && !s.ignored(p) }
+
+// above walks from a controller's UID to the top of the owners.
+func (s *set) above(uid types.UID) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for range 2 {
+			if uid == "" {
+				return
+			}
+			up := types.UID("")
+			for _, kind := range []string{"deployments", "statefulsets", "cronjobs", "replicasets", "jobs"} {
+				for _, o := range s.lookup(kind, byUID, string(uid)) {
+					if !yield(o) {
+						return
+					}
+					up = ownerOf(o)
+				}
+			}
+			uid = up
+		}
+	}
+}
+
+// hiddenRefs are the runners whose pods an object that is to be hidden owns: they may have been seen before it was.
+func (s *set) hiddenRefs(cluster string, o *stub) (refs []store.Ref) {
+	pods := s.podsOwned(o.UID)
+	for _, kind := range []string{"replicasets", "jobs"} {
+		for _, owned := range s.lookup(kind, byOwner, string(o.UID)) {
+			pods = append(pods, s.podsOwned(uidOf(owned))...)
+		}
+	}
+	for _, p := range pods {
+		refs = append(refs, claimRefs(cluster, p)...)
+	}
+	return refs
 }
 
 func (s *set) nodeRefs(cluster, node string) (refs []store.Ref) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -138,25 +137,49 @@ func (c *Cluster) noteFailed(w *watched, err error) {
 		c.cfg.Log.Debug("watch failed", "cluster", c.cfg.Alias, "resource", w.name, "namespace", w.namespace, "error", store.ErrorText(err))
 		return
 	}
-	c.limit(w.key(), refusal(w, err))
+	c.limit(w.key(), refusal(w, err), w.HasSynced())
 	w.refuse()
 }
 
 // noteProbeDenied hears that probes may not pass through the API server.
 func (c *Cluster) noteProbeDenied(namespace string) {
-	c.limit("probe/"+namespace, "Cannot get pods/proxy in namespace "+namespace+": forbidden. Health probes are off there; grant the verb get on pods/proxy.")
+	c.limit("probe/"+namespace, "Cannot get pods/proxy in namespace "+namespace+": forbidden. Health probes are off there; grant the verb get on pods/proxy.", false)
 }
 
-// limit shows what the cluster does not let us see; it is logged once.
-func (c *Cluster) limit(key, sentence string) {
+// limit is something that the cluster does not let us see.
+type limit struct {
+	sentence string
+	// lift is when it may be withdrawn although its informer had synced before; the informer tries again at least once until then.
+	lift time.Time
+}
+
+// refusalLasts is longer than the longest back-off of an informer: one that is not refused for that long is not refused any more.
+const refusalLasts = 2 * time.Minute
+
+// limit shows what the cluster does not let us see; it is logged once. known says that the informer's cache is full from before.
+func (c *Cluster) limit(key, sentence string, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.limits[key] == sentence {
-		return
+	l := limit{sentence: sentence}
+	if known {
+		l.lift = time.Now().Add(refusalLasts)
 	}
-	c.limits[key] = sentence
-	c.source.Limits = slices.Sorted(maps.Values(c.limits))
-	c.cfg.Log.Warn("cluster refuses", "cluster", c.cfg.Alias, "what", sentence)
+	said := c.limits[key].sentence == sentence
+	c.limits[key] = l
+	if !said {
+		c.cfg.Log.Warn("cluster refuses", "cluster", c.cfg.Alias, "what", sentence)
+		c.sayLimits()
+	}
+}
+
+// sayLimits publishes the limits; c.mu is held.
+func (c *Cluster) sayLimits() {
+	sentences := make([]string, 0, len(c.limits))
+	for _, l := range c.limits {
+		sentences = append(sentences, l.sentence)
+	}
+	slices.Sort(sentences)
+	c.source.Limits = sentences
 	c.changed()
 }
 
@@ -180,7 +203,7 @@ func refusal(w *watched, err error) string {
 	if apierrors.IsNotFound(err) {
 		return fmt.Sprintf("Cannot %s %s %s: the API server does not know the resource.", verb, resource, where)
 	}
-	return fmt.Sprintf("Cannot %s %s %s: forbidden. Grant the verbs get, list and watch on %s.", verb, resource, where, resource)
+	return fmt.Sprintf("Cannot %s %s %s: forbidden. Grant the verbs list and watch on %s.", verb, resource, where, resource)
 }
 
 // lift withdraws a refusal once its informer has synced after all; c.mu is held.
@@ -188,15 +211,14 @@ func (c *Cluster) lift() {
 	if c.set == nil || len(c.limits) == 0 {
 		return
 	}
-	before := len(c.limits)
+	before, now := len(c.limits), time.Now()
 	for _, w := range c.set.watched {
-		if w.HasSynced() {
+		if l := c.limits[w.key()]; w.HasSynced() && !now.Before(l.lift) {
 			delete(c.limits, w.key())
 		}
 	}
 	if len(c.limits) != before {
-		c.source.Limits = slices.Sorted(maps.Values(c.limits))
 		c.full = true
-		c.changed()
+		c.sayLimits()
 	}
 }

@@ -56,18 +56,18 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	r := &store.Runner{Ref: ref, Incarnation: incarnation(parts)}
 	before := priorWorkloads(prior)
 	for _, p := range parts {
-		pods := o.workloads(sys, p.pods, p.name, before)
+		pods := o.workloads(sys, p, before)
 		r.Workloads = append(r.Workloads, pods...)
 		r.Components = append(r.Components, o.component(sys, ref, p, pods))
 	}
-	r.Workloads = append(r.Workloads, o.workloads(sys, work, "", before)...)
+	r.Workloads = append(r.Workloads, o.workloads(sys, part{pods: work}, before)...)
 	r.Workloads = append(r.Workloads, o.lostWork(ref, r.Workloads, before)...)
 	slices.SortFunc(r.Workloads, func(a, b store.Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 	})
 	r.Version = o.runnerVersion(sys, parts, r.Components)
 	r.Observed, r.Requested = state(parts)
-	r.Verdict = runnerVerdict(r)
+	r.Verdict = runnerVerdict(r, o.now)
 	return r
 }
 
@@ -102,7 +102,7 @@ func (o *observation) parts(sys *systems.System, ref store.Ref) []part {
 	for _, obj := range o.set.lookup("pods", byRunner, key) {
 		pod := obj.(*corev1.Pod)
 		_, claim, _ := claimOf(pod)
-		if claim.Component != "" && o.set.claimedOwner(ownerOf(pod)) == nil {
+		if claim.Component != "" && o.set.free(pod) {
 			bare = append(bare, o.podPart(pod, claim))
 		}
 	}
@@ -199,7 +199,7 @@ func merged(template, object map[string]string) map[string]string {
 func (o *observation) work(sys *systems.System, ref store.Ref, parts []part) (pods []*corev1.Pod) {
 	for _, obj := range o.set.lookup("pods", byRunner, runnerKey(sys.Name, ref.Namespace, ref.Name)) {
 		pod := obj.(*corev1.Pod)
-		if _, claim, _ := claimOf(pod); claim.Component == "" && o.set.claimedOwner(ownerOf(pod)) == nil {
+		if _, claim, _ := claimOf(pod); claim.Component == "" && o.set.free(pod) {
 			pods = append(pods, pod)
 		}
 	}
@@ -208,8 +208,11 @@ func (o *observation) work(sys *systems.System, ref store.Ref, parts []part) (po
 			continue
 		}
 		for _, obj := range o.set.lookup("pods", byCarry, carryKey(sys.Name, p.carries)) {
-			pod, ok := obj.(*corev1.Pod)
-			if refs := o.set.podRefs(ref.Cluster, pod); ok && len(refs) > 0 && refs[0] == ref {
+			pod := obj.(*corev1.Pod)
+			if _, claim, _ := claimOf(pod); claim.Component != "" {
+				continue // the runner's own pod carries its environment too
+			}
+			if refs := o.set.podRefs(ref.Cluster, pod); len(refs) > 0 && refs[0] == ref {
 				pods = append(pods, pod)
 			}
 		}
@@ -228,23 +231,47 @@ func priorWorkloads(prior *store.Runner) map[string]*store.Workload {
 	return before
 }
 
-func (o *observation) workloads(sys *systems.System, pods []*corev1.Pod, component string, before map[string]*store.Workload) []store.Workload {
-	out := make([]store.Workload, 0, len(pods))
-	for _, pod := range pods {
-		out = append(out, o.workload(sys, pod, component, before[string(pod.UID)]))
+func (o *observation) workloads(sys *systems.System, p part, before map[string]*store.Workload) []store.Workload {
+	out := make([]store.Workload, 0, len(p.pods))
+	for _, pod := range p.pods {
+		out = append(out, o.workload(sys, pod, p, before[string(pod.UID)]))
 	}
 	return out
 }
 
-// workload examines one pod.
-func (o *observation) workload(sys *systems.System, pod *corev1.Pod, component string, before *store.Workload) store.Workload {
-	main := sys.MainContainer(objectOf("Pod", &pod.ObjectMeta, &pod.Spec), component)
+// workload examines one pod of a component, or of none. What the component's object is annotated with holds for its pods too.
+func (o *observation) workload(sys *systems.System, pod *corev1.Pod, p part, before *store.Workload) store.Workload {
+	component := p.name
+	object := objectOf("Pod", &pod.ObjectMeta, &pod.Spec)
+	object.Annotations = merged(p.object.Annotations, pod.Annotations)
+	main := sys.MainContainer(object, component)
 	f := Facts{Pod: pod, Main: main, Component: component != "" && !finite(pod), Ran: before != nil && ran(before, main),
-		Node: o.set.node(pod.Spec.NodeName), Events: o.set.notices(pod.UID), Thresholds: systems.ThresholdsOf(pod.Annotations)}
+		Node: o.set.node(pod.Spec.NodeName), Events: o.set.notices(pod.UID), Thresholds: systems.ThresholdsOf(object.Annotations)}
 	v := Classify(f, o.now)
+	if at := ended(pod); v.Since.IsZero() && !at.IsZero() {
+		v.Since = at
+	}
 	v.Message, v.Inspect = rawMessage(pod, v), o.cluster.inspect(pod, v)
 	return store.Workload{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Component: component, Verdict: v.Verdict,
 		Phase: string(pod.Status.Phase), Node: pod.Spec.NodeName, Created: pod.CreationTimestamp.Time, Containers: containersOf(pod, main)}
+}
+
+// ended is when a pod that has come to its end did so; zero for one that has not, or does not say.
+func ended(pod *corev1.Pod) (at time.Time) {
+	if pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {
+		return at
+	}
+	for i := range pod.Status.ContainerStatuses {
+		if t := pod.Status.ContainerStatuses[i].State.Terminated; t != nil && t.FinishedAt.After(at) {
+			at = t.FinishedAt.Time
+		}
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.LastTransitionTime.After(at) {
+			at = c.LastTransitionTime.Time
+		}
+	}
+	return at
 }
 
 // finite reports whether a pod may end well although a component owns it: a Job's may.

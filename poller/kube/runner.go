@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,12 +13,12 @@ import (
 )
 
 // runnerVerdict decides how a runner is: as its worst component; work that fails degrades it, for the runner itself still works.
-func runnerVerdict(r *store.Runner) store.Verdict {
+func runnerVerdict(r *store.Runner, now time.Time) store.Verdict {
 	if r.Observed == store.Disabled {
 		return store.Verdict{Health: store.Unknown, Raw: "Disabled", Why: "Out of service: every component is scaled to 0."}
 	}
 	v := worstComponent(r.Components)
-	if w := worstWork(r.Workloads); w.Health.Severity() < v.Health.Severity() {
+	if w := worstWork(r.Workloads, now); w.Health.Severity() < v.Health.Severity() {
 		v = w
 	}
 	if v.Why == "" {
@@ -52,14 +53,20 @@ func healthyWhy(components []store.Component) store.Sentence {
 	return store.Sentence(fmt.Sprintf("All %d components are healthy.", len(components)))
 }
 
+// workNews is how long work that failed and is over degrades its runner; its pod may stay for days.
+const workNews = time.Hour
+
 // worstWork is the verdict that the runner's work makes: the worst of it, and how much more of the kind there is.
-func worstWork(workloads []store.Workload) store.Verdict {
+func worstWork(workloads []store.Workload, now time.Time) store.Verdict {
 	var worst *store.Workload
 	unwell := 0
 	for i := range workloads {
 		w := &workloads[i]
 		if w.Component != "" || w.Health == store.Healthy || w.Health == store.Unknown {
 			continue // work that is just starting says nothing of its runner
+		}
+		if over(w) && !w.Since.IsZero() && now.Sub(w.Since) >= workNews {
+			continue
 		}
 		unwell++
 		if worst == nil || w.Health.Severity() < worst.Health.Severity() ||
@@ -72,6 +79,9 @@ func worstWork(workloads []store.Workload) store.Verdict {
 	}
 	v := worst.Verdict
 	v.Health = store.Degraded
+	if over(worst) && !worst.Since.IsZero() {
+		v.Next = worst.Since.Add(workNews)
+	}
 	if !strings.HasPrefix(string(v.Why), worst.Name) {
 		v.Why = store.Sentence("Workload "+worst.Name+": ") + v.Why
 	}

@@ -141,12 +141,17 @@ func (s *set) add(r resource, ns string) error {
 		AddFunc:    func(o any) { s.arrived(nil, o) },
 		UpdateFunc: func(old, o any) { s.arrived(old, o) },
 		DeleteFunc: func(o any) {
-			if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
+			t, missed := o.(cache.DeletedFinalStateUnknown)
+			if missed {
 				o = t.Obj
 			}
 			s.extra.drop(uidOf(o))
 			s.adopted.drop(uidOf(o))
-			s.hooks.gone(s, o)
+			if missed { // nobody knows how it ended
+				s.hooks.touched(s, o)
+			} else {
+				s.hooks.gone(s, o)
+			}
 		},
 	})
 	w.handler = reg
@@ -188,14 +193,6 @@ func (s *set) start() bool {
 		}
 	}
 	return true
-}
-
-// close stops the informers and waits for their goroutines.
-func (s *set) close() {
-	s.stop()
-	for _, f := range s.factories {
-		f.Shutdown()
-	}
 }
 
 // lookup returns the objects of an index over all informers of a resource.

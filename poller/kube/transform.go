@@ -19,6 +19,8 @@ type stub struct {
 	metav1.ObjectMeta
 	owner metav1.OwnerReference // the controller; its UID is blank when there is none
 	pod   bool                  // it stands for a pod
+	// ignored says that it is to be hidden, and what it owns with it.
+	ignored bool
 }
 
 // notice is a Warning event reduced to what a verdict can use.
@@ -40,7 +42,8 @@ type nodeFacts struct {
 }
 
 func stubOf(m *metav1.ObjectMeta) *stub {
-	s := &stub{ObjectMeta: metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion}}
+	s := &stub{ObjectMeta: metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion},
+		ignored: m.Labels[systems.LabelIgnore] == "true"}
 	if o := metav1.GetControllerOfNoCopy(m); o != nil {
 		s.owner = metav1.OwnerReference{Kind: o.Kind, Name: o.Name, UID: o.UID}
 	}
