@@ -37,7 +37,7 @@ type Recorder interface {
 	Record(ctx context.Context, s *store.Snapshot, changes []store.Change) error
 }
 
-// Observer is told of each publication, for metrics; took is the time from the first wake-up of the batch to the publication.
+// Observer is told of each publication, for metrics; took is the time it took to observe, apply, record and publish.
 type Observer func(took time.Duration, changes int)
 
 // Poller runs the loop.
@@ -52,8 +52,9 @@ type Poller struct {
 	unrecorded []store.Change
 	history    store.History
 	recording  chan error // of an attempt that outlived its deadline; nil when none does
-	pending    int        // how many of unrecorded that attempt writes
-	overflow   bool       // changes were dropped unrecorded: every runner is to be written anew
+	giveUp     context.CancelFunc
+	pending    int  // how many of unrecorded that attempt writes
+	overflow   bool // changes were dropped unrecorded: every runner is to be written anew
 	discarded  []store.Ref
 }
 
@@ -84,13 +85,13 @@ func (p *Poller) Run(ctx context.Context) error {
 	for r := range p.live.Current().Runners() {
 		p.deadlines.set(r.Ref, r.NextCheck())
 	}
-	p.step(ctx, time.Now())
-	for p.wait(ctx, wake) {
+	for again := true; again; again = p.wait(ctx, wake) {
 		p.step(ctx, time.Now())
 		if p.history != p.live.Current().History {
 			p.step(ctx, time.Now()) // recording has just begun or ceased to fail: the page says so
 		}
 	}
+	p.finish(ctx)
 	return nil
 }
 
@@ -167,7 +168,7 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 		p.reschedule(next, c.Ref(), now)
 	}
 	if next == prev {
-		if len(p.unrecorded) > 0 {
+		if len(p.unrecorded) > 0 || !p.history.LostSince.IsZero() {
 			p.record(ctx, prev, nil, now)
 		}
 		return

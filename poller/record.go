@@ -25,14 +25,16 @@ func (p *Poller) record(ctx context.Context, s *store.Snapshot, changes []store.
 	}
 	batch := p.unrecorded
 	done := make(chan error, 1)
-	go func() { done <- p.recorder.Record(context.WithoutCancel(ctx), s, batch) }()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { done <- p.recorder.Record(ctx, s, batch) }()
 	timer := time.NewTimer(RecordTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-done:
+		cancel()
 		p.recorded(err, len(batch), now)
 	case <-timer.C:
-		p.recording = done
+		p.recording, p.giveUp = done, cancel
 		p.pending = len(batch)
 		p.lost(errSlow, now)
 	}
@@ -53,11 +55,35 @@ var errSlow = errors.New("the disk takes longer than " + RecordTimeout.String())
 func (p *Poller) finished() bool {
 	select {
 	case err := <-p.recording:
-		p.recording = nil
-		p.recorded(err, p.pending, time.Now())
+		p.ended(err)
 		return true
 	default:
 		return false
+	}
+}
+
+// ended takes the result of the attempt that outlived its deadline.
+func (p *Poller) ended(err error) {
+	p.giveUp()
+	p.recording, p.giveUp = nil, nil
+	p.recorded(err, p.pending, time.Now())
+}
+
+// finish gives the disk a last chance, of RecordTimeout, and ends the attempt that is under way.
+func (p *Poller) finish(ctx context.Context) {
+	if p.recording == nil && len(p.unrecorded) > 0 {
+		p.record(ctx, p.live.Current(), nil, time.Now())
+	}
+	if p.recording == nil {
+		return
+	}
+	timer := time.AfterFunc(RecordTimeout, p.giveUp)
+	defer timer.Stop()
+	select {
+	case err := <-p.recording:
+		p.ended(err)
+	case <-time.After(2 * RecordTimeout):
+		p.log.Error("the disk hangs; an attempt to write is abandoned")
 	}
 }
 

@@ -192,15 +192,18 @@ func remember(before, after *Runner, now time.Time) {
 		after.Recovered = time.Time{}
 	}
 	if len(after.Failures) >= FlapCount && after.Health == Healthy {
-		after.Verdict = flapping(before, after, now)
+		after.Verdict = flapping(before, after)
 	}
 }
 
-func flapping(before, after *Runner, now time.Time) Verdict {
+func flapping(before, after *Runner) Verdict {
 	clear := after.Failures[len(after.Failures)-FlapCount].Add(FlapWindow)
-	v := Verdict{Health: Degraded, Raw: "Flapping", Next: clear}
+	v := Verdict{Health: Degraded, Raw: "Flapping", Next: clear, Since: after.Failures[0]} // the incident, not its latest recovery
 	v.Why = Sentence("Flapping: it failed " + strconv.Itoa(len(after.Failures)) + " times within 10 min and is up again; counts as healthy " + Until(clear) + ".")
-	return since(before.Verdict, v, now)
+	if before.Health == v.Health && before.Raw == v.Raw {
+		v.Since = before.Since
+	}
+	return v
 }
 
 // NextCheck is when the runner may change with nothing else happening; zero: never.

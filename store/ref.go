@@ -51,16 +51,17 @@ func orDash(s string) string {
 
 var idEncoding = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// ID is the runner's DOM id: letters, digits and hyphens only, whatever the parts hold, and different for different runners.
-// Lower-case letters, digits and single hyphens stand for themselves; anything else makes the whole part base32.
+// ID is the runner's DOM id: letters, digits, hyphens and underscores only, whatever the parts hold, and different for different
+// runners. A part of lower-case letters, digits and hyphens stands for itself; any other becomes an X and base32.
 func (r Ref) ID() string {
 	return "r-" + idPart(r.Cluster) + "_" + idPart(r.System) + "_" + idPart(r.Namespace) + "_" + idPart(r.Name)
 }
 
+// idPart holds no underscore, which parts the parts, and begins with a capital only when it is encoded.
 func idPart(s string) string {
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return "x_" + idEncoding.EncodeToString([]byte(s))
+			return "X" + idEncoding.EncodeToString([]byte(s))
 		}
 	}
 	return s

@@ -74,41 +74,42 @@ func (s Sentence) Parts() []Part {
 
 // At is the sentence as somebody reads it at the given time.
 func (s Sentence) At(now time.Time) string {
-	return s.join(func(p Part) string {
-		switch p.Tense {
-		case TenseAgo:
-			return Duration(now.Sub(p.At)) + " ago"
-		case TenseUntil:
-			return "in " + Duration(p.At.Sub(now))
-		case TenseFor, TenseText:
-		}
-		return Duration(now.Sub(p.At))
-	})
-}
-
-// Absolute is the sentence with its instants as UTC times, for records that are read at another time.
-func (s Sentence) Absolute() string {
-	return s.join(func(p Part) string {
-		at := p.At.Format("2006-01-02 15:04:05 UTC")
-		switch p.Tense {
-		case TenseAgo, TenseUntil:
-			return "at " + at
-		case TenseFor, TenseText:
-		}
-		return "since " + at
-	})
-}
-
-func (s Sentence) join(word func(Part) string) string {
 	if strings.IndexByte(string(s), markOpen) < 0 {
 		return string(s)
 	}
 	var b strings.Builder
 	for _, p := range s.Parts() {
-		if p.Tense == TenseText {
+		switch p.Tense {
+		case TenseText:
 			b.WriteString(p.Text)
-		} else {
-			b.WriteString(word(p))
+		case TenseAgo:
+			b.WriteString(Duration(now.Sub(p.At)) + " ago")
+		case TenseUntil:
+			b.WriteString("in " + Duration(p.At.Sub(now)))
+		case TenseFor:
+			b.WriteString(Duration(now.Sub(p.At)))
+		}
+	}
+	return b.String()
+}
+
+// Absolute is the sentence with its instants as UTC times, for records that are read at another time: "for 40 s" becomes "since …".
+func (s Sentence) Absolute() string {
+	if strings.IndexByte(string(s), markOpen) < 0 {
+		return string(s)
+	}
+	var b strings.Builder
+	for _, p := range s.Parts() {
+		at := p.At.Format("2006-01-02 15:04:05 UTC")
+		switch p.Tense {
+		case TenseText:
+			b.WriteString(p.Text)
+		case TenseAgo, TenseUntil:
+			b.WriteString("at " + at)
+		case TenseFor:
+			text := strings.TrimSuffix(b.String(), "for ")
+			b.Reset()
+			b.WriteString(text + "since " + at)
 		}
 	}
 	return b.String()
@@ -133,14 +134,29 @@ func Duration(d time.Duration) string {
 // Clean makes hostile text fit for one line of a sentence: control and formatting characters become spaces, runs of space
 // become one, invalid UTF-8 becomes U+FFFD, and what is longer than limit characters is cut and marked with "…".
 func Clean(s string, limit int) string {
-	if most := 16 * limit; len(s) > most {
-		s = s[:most] // enough for any limit characters with some space among them
+	var b strings.Builder
+	n, space, invalid := 0, false, false
+	for i, r := range s {
+		_, width := utf8.DecodeRuneInString(s[i:])
+		broken := r == utf8.RuneError && width == 1
+		switch {
+		case broken && invalid: // a run of invalid bytes is one character
+			continue
+		case unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			space, invalid = n > 0, false
+			continue
+		}
+		if space && n < limit {
+			n++ // the space itself, written once something follows it within the limit
+		}
+		if n >= limit {
+			return b.String() + "…"
+		}
+		if space {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+		n, space, invalid = n+1, false, broken
 	}
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-	}), " ")
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	return strings.TrimRight(string([]rune(s)[:limit]), " ") + "…"
+	return b.String()
 }

@@ -97,7 +97,7 @@ func cpu(b *testing.B, pid int) time.Duration {
 func kubectlWatch(b *testing.B, c *rig.Cluster, tokens func(string, time.Time)) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "kubectl", "--kubeconfig", c.Kubeconfig, "get", "pods", "-A", "-w", "--output-watch-events",
+	cmd := exec.CommandContext(ctx, "kubectl", "--kubeconfig", c.Kubeconfig, "get", "pods", "-A", "--watch-only",
 		"-o", "custom-columns=MESSAGE:.status.containerStatuses[*].state.waiting.message")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -65,7 +65,7 @@ func (b *Browser) Page(t testing.TB, opts ...playwright.BrowserNewContextOptions
 	}
 	page := Watch(t, p)
 	t.Cleanup(func() {
-		page.check(t)
+		page.Check(t)
 		_ = ctx.Close()
 	})
 	return page
@@ -99,7 +99,8 @@ func Watch(_ testing.TB, p playwright.Page) *Page {
 // Allow lets complaints pass that the test itself causes, such as a refused connection while the server is down.
 func (p *Page) Allow(f func(complaint string) bool) { p.allowed = f }
 
-func (p *Page) check(t testing.TB) {
+// Check fails the test for what the page complained of.
+func (p *Page) Check(t testing.TB) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.complaints {
