@@ -17,6 +17,8 @@ const (
 	Ceiling = 250 * time.Millisecond
 	// RecordTimeout is how long a publication waits for the disk; after that the truth goes out and history says since when it is missing.
 	RecordTimeout = 200 * time.Millisecond
+	// RecordPerChange is added for each change before a slow disk is called lost: the first sight of a fleet is thousands of rows.
+	RecordPerChange = 5 * time.Millisecond
 	// maxUnrecorded bounds the changes kept for a disk that does not answer.
 	maxUnrecorded = 10_000
 )
@@ -53,8 +55,9 @@ type Poller struct {
 	history    store.History
 	recording  chan error // of an attempt that outlived its deadline; nil when none does
 	giveUp     context.CancelFunc
-	pending    int  // how many of unrecorded that attempt writes
-	overflow   bool // changes were dropped unrecorded: every runner is to be written anew
+	pending    int       // how many of unrecorded that attempt writes
+	overdue    time.Time // when that attempt has taken too long
+	overflow   bool      // changes were dropped unrecorded: every runner is to be written anew
 	discarded  []store.Ref
 }
 

@@ -14,6 +14,7 @@ import (
 func (p *Poller) record(ctx context.Context, s *store.Snapshot, changes []store.Change, now time.Time) {
 	p.unrecorded = append(p.unrecorded, changes...)
 	if p.recording != nil && !p.finished() {
+		p.impatient(now)
 		p.trim()
 		return
 	}
@@ -35,8 +36,15 @@ func (p *Poller) record(ctx context.Context, s *store.Snapshot, changes []store.
 		p.recorded(err, len(batch), now)
 	case <-timer.C:
 		p.recording, p.giveUp = done, cancel
-		p.pending = len(batch)
-		p.lost(errSlow, now)
+		p.pending, p.overdue = len(batch), now.Add(time.Duration(len(batch))*RecordPerChange)
+		p.impatient(now)
+	}
+}
+
+// impatient says that history is missing, from the given time, once the attempt that is under way has had its time.
+func (p *Poller) impatient(from time.Time) {
+	if !time.Now().Before(p.overdue) {
+		p.lost(errSlow, from)
 	}
 }
 

@@ -239,3 +239,23 @@ func TestADiskThatHangsDoesNotOutliveThePoller(t *testing.T) {
 		}
 	})
 }
+
+// The first sight of a large fleet is thousands of rows: that it takes a while is no failure of the disk.
+func TestALargeFirstWriteIsGivenItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pile
+		s := newSource(p.observe)
+		disk := &trouble{delay: time.Second}
+		run := start(t, nil, &recorder{record: disk.record}, s)
+		defer run.end()
+		for i := range 500 {
+			p.add(runner(fmt.Sprintf("r%d", i), store.Healthy))
+		}
+		s.touch()
+		after(poller.Quiet + poller.RecordTimeout)
+		if cur := run.live.Current(); cur.Len() != 500 || !cur.History.LostSince.IsZero() {
+			t.Errorf("%d runners, history %+v: want all of them, and no alarm", cur.Len(), cur.History)
+		}
+		after(2 * time.Second)
+	})
+}
