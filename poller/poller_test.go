@@ -119,7 +119,7 @@ func TestARunnerIsLookedAtWhenItSaidAndNotBefore(t *testing.T) {
 		r.Next = time.Now().Add(41 * time.Second)
 		p.add(r, runner("b", store.Healthy))
 		s.touch()
-		<-time.After(r.Next.Sub(time.Now()) - time.Nanosecond)
+		<-time.After(time.Until(r.Next) - time.Nanosecond)
 		synctest.Wait()
 		if dues, _ := p.looks(); len(dues) != 0 {
 			t.Fatalf("looked at too early: %v", dues)

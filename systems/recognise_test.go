@@ -1,6 +1,7 @@
 package systems_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -128,9 +129,7 @@ func TestTheIgnoreLabelHides(t *testing.T) {
 		for _, f := range fixtures(t, system) {
 			o := f.object
 			labels := map[string]string{systems.LabelIgnore: "true"}
-			for k, v := range o.Labels {
-				labels[k] = v
-			}
+			maps.Copy(labels, o.Labels)
 			o.Labels = labels
 			if _, _, ok := systems.Recognise(o); ok {
 				t.Errorf("%s %s is to be ignored and is not", o.Kind, o.Name)

@@ -165,5 +165,8 @@ func errorKind(err error) string {
 	case errors.As(err, &op):
 		return op.Op + " failed"
 	}
-	return fmt.Sprintf("%T", errors.Unwrap(err))
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return fmt.Sprintf("%T", err)
 }

@@ -76,7 +76,7 @@ func New(cfg Config) (*Cluster, error) {
 		lost: map[string]lostPod{}, limits: map[string]limit{}}
 	c.source = store.Source{Cluster: cfg.Alias, Name: SourceName, State: store.SourceRestored, Since: time.Now(), Scope: scope(cfg.Namespaces)}
 	c.dirty = true
-	c.fresh = freshness{interval: probeInterval, timeout: probeTimeout}
+	c.fresh = freshness{interval: probeInterval, timeout: probeTimeout, ask: c.askReady}
 	if c.prober, err = newProber(cfg, tuned, c.touch); err != nil {
 		return nil, err
 	}

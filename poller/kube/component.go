@@ -83,6 +83,8 @@ func (o *observation) running(p part, pods []store.Workload, c store.Component) 
 	switch {
 	case p.desired == 0:
 		return store.Verdict{Health: store.Degraded, Raw: "ScaledToZero", Why: store.Sentence(p.name + " is scaled to 0 replicas.")}
+	case len(present) == 0 && len(pods) > 0 && !pods[0].Next.IsZero():
+		return counted(pods[0].Verdict, pods, c) // a StatefulSet's next pod waits until this one is gone
 	case len(present) == 0:
 		return o.podless(p)
 	}
@@ -239,16 +241,13 @@ func (o *observation) runnerVersion(sys *systems.System, parts []part, component
 	return version
 }
 
-// state says whether the runner is in service as its objects show it: it is out of service when nothing of it is meant to run.
+// state says whether the runner is in service as its objects show it: it is out of service when nothing of it is meant to run. A
+// schedule counts only where there is nothing else: an updater goes on while its runner is off.
 // Nothing asks for another state yet, so what is asked for is what is seen.
 func state(parts []part) (observed, requested store.State) {
-	if len(parts) == 0 {
+	schedules := !slices.ContainsFunc(parts, func(p part) bool { return p.kind != "CronJob" })
+	if len(parts) == 0 || slices.ContainsFunc(parts, func(p part) bool { return p.desired > 0 || schedules && !p.suspended }) {
 		return store.Enabled, store.Enabled
-	}
-	for _, p := range parts {
-		if p.desired > 0 || p.kind == "CronJob" && !p.suspended && len(parts) == 1 {
-			return store.Enabled, store.Enabled
-		}
 	}
 	return store.Disabled, store.Disabled
 }

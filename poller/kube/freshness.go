@@ -26,6 +26,7 @@ const (
 
 type freshness struct {
 	interval, timeout time.Duration
+	ask               func(context.Context) error // whether the API server is there
 }
 
 // watchFreshness asks the API server whether it is there, for as long as the context lives. When it comes back, the set of informers
@@ -33,7 +34,7 @@ type freshness struct {
 func (c *Cluster) watchFreshness(ctx context.Context, rebuild chan<- struct{}) {
 	live := true // nothing has failed yet
 	for ctx.Err() == nil {
-		err := c.askReady(ctx)
+		err := c.fresh.ask(ctx)
 		pause := c.fresh.interval
 		switch {
 		case ctx.Err() != nil:
@@ -43,13 +44,14 @@ func (c *Cluster) watchFreshness(ctx context.Context, rebuild chan<- struct{}) {
 			pause = retryInterval
 			c.goStale(err)
 		default:
-			c.heard()
 			if !live {
+				c.install(nil) // what it holds is from before: the next one makes the cluster live again
 				select {
 				case rebuild <- struct{}{}:
 				default:
 				}
 			}
+			c.heard()
 			live = true
 		}
 		select {
@@ -137,7 +139,7 @@ func (c *Cluster) noteFailed(w *watched, err error) {
 		c.cfg.Log.Debug("watch failed", "cluster", c.cfg.Alias, "resource", w.name, "namespace", w.namespace, "error", store.ErrorText(err))
 		return
 	}
-	c.limit(w.key(), refusal(w, err), w.HasSynced())
+	c.limit(w.key(), refusal(w, err), w.HasSynced() || strings.Contains(err.Error(), "cannot watch"))
 	w.refuse()
 }
 

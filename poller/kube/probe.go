@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,10 +93,16 @@ func (p *prober) of(ref store.Ref, component string, probe systems.Probe, pods [
 		heap.Push(&p.queue, t)
 		p.wakeUp()
 	}
-	t.pods = t.pods[:0:0]
+	addresses := make([]podAddress, 0, len(pods))
 	for _, pod := range pods {
-		t.pods = append(t.pods, podAddress{pod.Namespace, pod.Name, pod.Status.PodIP})
+		addresses = append(addresses, podAddress{pod.Namespace, pod.Name, pod.Status.PodIP})
 	}
+	if t.failures > 0 && t.index >= 0 && !slices.Equal(t.pods, addresses) {
+		t.next = time.Now() // the back-off was for other pods
+		heap.Fix(&p.queue, t.index)
+		p.wakeUp()
+	}
+	t.pods = addresses
 	return t.result
 }
 

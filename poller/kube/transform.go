@@ -2,6 +2,7 @@ package kube
 
 import (
 	"strings"
+	"unicode/utf8"
 	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -230,10 +231,14 @@ func cutState(s *corev1.ContainerState) {
 }
 
 func cut(s string) string {
-	if len(s) > store.MaxMessage {
-		return strings.Clone(s[:store.MaxMessage]) // a slice would keep the whole alive
+	if len(s) <= store.MaxMessage {
+		return s
 	}
-	return s
+	end := store.MaxMessage
+	for end > store.MaxMessage-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strings.Clone(s[:end]) // a slice would keep the whole alive
 }
 
 func transformNode(n *corev1.Node) any {
