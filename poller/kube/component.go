@@ -35,8 +35,17 @@ func (o *observation) component(sys *systems.System, ref store.Ref, p part, pods
 	case err != nil:
 		c.Verdict = worse(c.Verdict, store.Verdict{Health: store.Degraded, Raw: "ProbeInvalid", Why: sentence(c.Name+" cannot be probed", err)})
 	case declared && p.desired > 0:
-		c.Probe = o.cluster.prober.of(ref, p.name, target, readyPods(p.pods))
-		c.Verdict = probed(c.Name, c.Verdict, c.Probe, o.cluster.prober.failures(ref, p.name))
+		asked := readyPods(p.pods)
+		c.Probe = o.cluster.prober.of(ref, p.name, target, asked)
+		failures, end := o.cluster.prober.failures(ref, p.name), graceEnd(p, asked)
+		starting := o.now.Before(end) && !o.cluster.prober.answered(ref, p.name)
+		if starting {
+			failures = min(failures, failuresForVerdict-1)
+		}
+		c.Verdict = probed(c.Name, c.Verdict, c.Probe, failures)
+		if c.Raw == probeFailed && starting {
+			c.Next = end
+		}
 	default:
 		o.cluster.prober.drop(ref, p.name)
 	}
@@ -62,6 +71,20 @@ func ready(w *store.Workload) int32 {
 	}
 	return 1
 }
+
+// graceEnd is when the youngest of a component's pods has had its time to start.
+func graceEnd(p part, pods []*corev1.Pod) (end time.Time) {
+	for _, pod := range pods {
+		grace := systems.ThresholdsOf(merged(p.object.Annotations, pod.Annotations)).StartGrace
+		if e := pod.CreationTimestamp.Add(grace); e.After(end) {
+			end = e
+		}
+	}
+	return end
+}
+
+// probeFailed is the raw reason of a component that fails our probe.
+const probeFailed = "ProbeFailed"
 
 // readyPods are the pods a probe may ask, by name.
 func readyPods(pods []*corev1.Pod) []*corev1.Pod {
@@ -204,7 +227,7 @@ func probed(name string, v store.Verdict, p store.Probe, failures int) store.Ver
 	case v.Health == store.Unhealthy:
 		return v
 	}
-	f := store.Verdict{Health: store.Degraded, Raw: "ProbeFailed", Message: p.Problem, Since: p.At,
+	f := store.Verdict{Health: store.Degraded, Raw: probeFailed, Message: p.Problem, Since: p.At,
 		Why: store.Sentence(fmt.Sprintf("%s fails its health probe: %s.", name, strings.TrimRight(p.Problem, ".")))}
 	if failures >= failuresForVerdict {
 		f.Health = store.Unhealthy

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -46,9 +47,16 @@ type target struct {
 	index    int // in the heap; -1 while its probe is under way
 	turn     int // which pod is asked next
 	failures int
+	failing  map[string]bool // the pods whose latest probe failed
+	answered bool            // some probe has succeeded
 	result   store.Probe
 	outcome  string // what would have to differ for the result to be news
 	gone     bool
+}
+
+// down reports whether the component does not answer: probes failed often enough, and no pod's latest one succeeded.
+func (t *target) down() bool {
+	return t.failures >= failuresForVerdict && len(t.failing) >= len(t.pods)
 }
 
 type podAddress struct{ namespace, name, ip string }
@@ -88,7 +96,7 @@ func (p *prober) of(ref store.Ref, component string, probe systems.Probe, pods [
 	t := p.targets[key]
 	if t == nil || t.probe != probe {
 		p.remove(t)
-		t = &target{key: key, probe: probe, next: time.Now()}
+		t = &target{key: key, probe: probe, next: time.Now(), failing: map[string]bool{}}
 		p.targets[key] = t
 		heap.Push(&p.queue, t)
 		p.wakeUp()
@@ -103,17 +111,32 @@ func (p *prober) of(ref store.Ref, component string, probe systems.Probe, pods [
 		p.wakeUp()
 	}
 	t.pods = addresses
+	maps.DeleteFunc(t.failing, func(name string, _ bool) bool {
+		return !slices.ContainsFunc(addresses, func(a podAddress) bool { return a.name == name })
+	})
 	return t.result
 }
 
-// failures is how many probes of a component have failed in a row.
+// failures is how many probes of a component have failed in a row; fewer than make a verdict while some pod of it answers.
 func (p *prober) failures(ref store.Ref, component string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if t := p.targets[targetKey{ref, component}]; t != nil {
+	t := p.targets[targetKey{ref, component}]
+	switch {
+	case t == nil:
+		return 0
+	case t.down():
 		return t.failures
 	}
-	return 0
+	return min(t.failures, failuresForVerdict-1)
+}
+
+// answered reports whether a component has ever answered; one that has not may still be starting.
+func (p *prober) answered(ref store.Ref, component string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.targets[targetKey{ref, component}]
+	return t != nil && t.answered
 }
 
 // drop ends the probing of a component, forget that of a runner.
@@ -198,7 +221,7 @@ func (p *prober) due(now time.Time) (*target, time.Duration) {
 	return heap.Pop(&p.queue).(*target), 0
 }
 
-// once probes one pod of a component. A failing pod is asked again; while all is well the pods take turns.
+// once probes one pod of a component. A pod that fails is asked again until that is certain; otherwise the pods take turns.
 func (p *prober) once(ctx context.Context, t *target) {
 	p.mu.Lock()
 	probe, pods, turn := t.probe, t.pods, t.turn
@@ -221,22 +244,15 @@ func (p *prober) once(ctx context.Context, t *target) {
 		p.again(t, lastRetry)
 		return
 	}
-	p.learn(t, a, time.Since(start))
+	p.learn(t, pod.name, a, time.Since(start))
 }
 
 // learn keeps an answer; only another outcome is news, so that a runner is not published at each probe.
-func (p *prober) learn(t *target, a answer, took time.Duration) {
+func (p *prober) learn(t *target, pod string, a answer, took time.Duration) {
 	p.mu.Lock()
-	news := false
 	problem := a.problem(took)
-	if problem == "" {
-		news = t.failures > 0
-		t.failures, t.turn = 0, t.turn+1
-	} else {
-		t.failures++
-		news = t.failures == failuresForVerdict
-	}
-	if outcome := fmt.Sprint(a.url, a.status, a.kind); t.outcome == "" || problem != "" && outcome != t.outcome || news {
+	news := t.count(pod, problem == "")
+	if outcome := fmt.Sprint(a.url, a.status, a.kind); t.outcome == "" || problem != "" && outcome != t.outcome || news && (problem != "" || len(t.failing) == 0) {
 		news = news || t.outcome == "" || t.outcome != outcome
 		t.outcome = outcome
 		t.result = store.Probe{URL: a.url, Status: a.status, Problem: problem, Took: took.Round(time.Millisecond), At: time.Now().Add(-took)}
@@ -250,6 +266,27 @@ func (p *prober) learn(t *target, a answer, took time.Duration) {
 	if news {
 		p.changed(t.key.ref)
 	}
+}
+
+// count keeps the score of a component's pods; it reports whether the component's own state has changed.
+func (t *target) count(pod string, ok bool) (news bool) {
+	down := t.down()
+	switch {
+	case !ok:
+		t.failing[pod] = true
+		t.failures++
+		news = t.failures == failuresForVerdict
+	default:
+		t.answered = true
+		delete(t.failing, pod)
+		if len(t.failing) == 0 {
+			news, t.failures = t.failures > 0, 0
+		}
+	}
+	if ok || t.failures >= failuresForVerdict {
+		t.turn++
+	}
+	return news || t.down() != down
 }
 
 func jitter(d time.Duration) time.Duration {
