@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/playwright-community/playwright-go"
+
+	"trackside/e2e/rig"
+)
+
+// The windows and themes that pages are looked at in.
+var (
+	widths = map[int]int{390: 844, 1280: 800, 1920: 1080}
+	themes = map[string]*playwright.ColorScheme{"dark": playwright.ColorSchemeDark, "light": playwright.ColorSchemeLight}
+)
+
+func window(width int, theme string) playwright.BrowserNewContextOptions {
+	return playwright.BrowserNewContextOptions{Viewport: &playwright.Size{Width: width, Height: widths[width]}, ColorScheme: themes[theme],
+		TimezoneId: new("Europe/Berlin"), Locale: new("en-GB")}
+}
+
+// Every page fits the width of its window, whatever fails, and both themes are there.
+func TestWidths(t *testing.T) {
+	b := shared(t)
+	f := newRunner(t, cluster, "", "a-runner-whose-name-is-as-long-as-somebody-who-likes-long-names", "60s")
+	f.crash(t, "fatal: "+regexp.MustCompile(`.`).ReplaceAllString("01234567890123456789", "no-break-anywhere-"))
+	background := map[string]any{}
+	for theme := range themes {
+		for width := range widths {
+			for _, path := range []string{"/", f.ref().Path(), "/board", "/?health=poorly"} {
+				p := browser.Page(t, window(width, theme))
+				p.Allow(func(string) bool { return path == "/?health=poorly" })
+				visit(t, p, b.URL+path)
+				has(t, p.Locator("#page"), "Trackside", soon)
+				if wide := eval(t, p, "document.documentElement.scrollWidth - innerWidth").(int); wide > 0 {
+					t.Errorf("%s is %d pixels too wide for %d", path, wide, width)
+				}
+				background[theme] = eval(t, p, "getComputedStyle(document.body).backgroundColor + getComputedStyle(document.documentElement).backgroundColor")
+				must(t, p.Context().Close())
+			}
+		}
+	}
+	if background["dark"] == background["light"] {
+		t.Errorf("both themes are %v", background["dark"])
+	}
+}
+
+// TestShots writes pictures of the pages in all their states into the folder that SHOTS names, for the README and for looking at.
+func TestShots(t *testing.T) {
+	dir := os.Getenv("SHOTS")
+	if dir == "" {
+		t.Log("no folder is named by SHOTS: nothing is drawn")
+		return
+	}
+	must(t, os.MkdirAll(dir, 0o755))
+	c := ownCluster(t, "--fleet")
+	b := rig.StartBoard(t, c.Kubeconfig)
+	well := rig.StartBoard(t, c.Kubeconfig, "--namespace", "ci,edge,gpu,builds,platform,platform-2")
+	p := openLive(t, well, "/")
+	has(t, p.Locator("#calm"), "are healthy", 4*soon)
+	shoot(t, well, dir, "healthy", "/", "/runners/"+c.Alias()+"/labelled/ci/ci-linux", "/board")
+	shoot(t, rig.StartBoard(t, c.Kubeconfig, "--namespace", "nobody"), dir, "empty", "/", "", "/board")
+
+	c.Incident(t, "image-pull", "--runner", "edge/edge-berlin", "--now")
+	c.Incident(t, "crashloop", "--runner", "ci/ci-linux", "--component", "controller", "--now")
+	c.Incident(t, "bad-config", "--runner", "builds/builds-docker", "--now")
+	c.Incident(t, "evict", "--runner", "platform/k8s-runner")
+	c.Incident(t, "sidecar", "--runner", "kubiya-eu/runner-eu", "--component", "tool-manager", "--now")
+	all := openLive(t, b, "/")
+	has(t, all.Locator("#reasons"), "1", soon)
+	has(t, all.Locator("#rows"), "keeps exiting", soon)
+	shoot(t, b, dir, "failing", "/", "/runners/"+c.Alias()+"/labelled/ci/ci-linux", "/board")
+	c.Do(t, "stop", "kube-apiserver")
+	has(t, all.Locator("#sources"), "stale for", limit)
+	shoot(t, b, dir, "stale", "/", "/runners/"+c.Alias()+"/labelled/edge/edge-berlin", "/board")
+}
+
+// shoot draws the fleet's page, a runner's, which may be blank, and the wall.
+func shoot(t *testing.T, b *rig.Board, dir, state, fleet, runner, wall string) {
+	t.Helper()
+	for name, path := range map[string]string{"fleet": fleet, "runner": runner, "board": wall} {
+		if path == "" {
+			continue
+		}
+		for theme := range themes {
+			for width := range widths {
+				p := browser.Page(t, window(width, theme))
+				visit(t, p, b.URL+path)
+				isLive(t, p)
+				file := filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, state, theme, width))
+				_, err := p.Screenshot(playwright.PageScreenshotOptions{Path: &file, FullPage: new(width < 1280)})
+				must(t, err)
+				must(t, p.Context().Close())
+			}
+		}
+	}
+}
