@@ -72,7 +72,7 @@ unit: gcc static/datastar.js ## Unit tests with the race detector.
 e2e: gcc build cluster-binary browser ## The browser against a real control plane.
 	$(say) "end-to-end tests in Chromium against a real control plane"
 	@CLUSTER="$(CLUSTER)" TRACKSIDE="$(CURDIR)/bin/trackside" PLAYWRIGHT_DRIVER_PATH="$(TOOLS)/playwright-driver" \
-		CGO_ENABLED=1 go test -race -count=1 -timeout 40m ./e2e/...
+		CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 40m ./e2e/...
 
 .PHONY: bench
 bench: build cluster-binary browser ## Measure: latency, fan-out, bytes, memory, CPU per change. Prints a table; about 20 minutes.

@@ -35,8 +35,8 @@ var stories = []story{
 	{name: "oom", args: []string{"--now"}, health: "unhealthy", reason: "Crash loop", why: `agent keeps exiting: 5 restarts, last exit .* ago \(OOMKilled, exit 137\)`, lingers: true},
 	{name: "evict", health: "degraded", why: `is lost \(Evicted\): The node was low on resource: memory`},
 	{name: "sidecar", args: []string{"--now"}, health: "degraded", why: `log-shipper keeps exiting: 5 restarts, last exit .* ago \(Error, exit 2\)`, lingers: true},
-	{name: "probe-fail", health: "unhealthy", why: `agent fails its health probe: GET .*/health answered 503 Service Unavailable after \d+ ms: not ready`},
-	{name: "probe-slow", health: "unhealthy", why: `agent fails its health probe: GET .*/health: no answer after 3\.\d s`},
+	{name: "probe-fail", health: "unhealthy", why: `agent fails its health probe: 503 Service Unavailable after \d+ ms: not ready.* \(GET .*/health\)`},
+	{name: "probe-slow", health: "unhealthy", why: `agent fails its health probe: no answer after 3\.\d s \(GET .*/health\)`},
 }
 
 // A verdict may need a probe's turn, up to twelve seconds, and three failures in a row.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The closed set of errors. Adapters translate foreign errors into these at their border, wrapped once with what was
@@ -19,6 +20,17 @@ var (
 	// ErrUnavailable says that what would answer cannot be reached now.
 	ErrUnavailable = errors.New("unavailable")
 )
+
+// Plain is the text of an error for a person: without the word of its class, which is for programs.
+func Plain(err error) string {
+	text := ErrorText(err)
+	for _, class := range []error{ErrNotFound, ErrInvalid, ErrConflict, ErrForbidden, ErrUnavailable} {
+		if rest, ok := strings.CutPrefix(text, class.Error()+": "); ok && errors.Is(err, class) {
+			return rest
+		}
+	}
+	return text
+}
 
 // ErrorText is the text of an error and never blank: an error without text is shown by its type.
 func ErrorText(err error) string {

@@ -41,7 +41,7 @@ func main() {
 	parsed := kong.Parse(&c, kong.Name("trackside"), kong.Description(description), kong.UsageOnError(),
 		kong.DefaultEnvars("TRACKSIDE"), kong.BindTo(ctx, (*context.Context)(nil)), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}))
 	if err := parsed.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "trackside: "+store.ErrorText(err))
+		fmt.Fprintln(os.Stderr, "trackside: "+store.Plain(err))
 		os.Exit(1)
 	}
 }
@@ -63,7 +63,7 @@ func buildVersion() string {
 }
 
 type backupCmd struct {
-	Data string `help:"The data file to copy." default:"trackside.db" placeholder:"FILE"`
+	Data string `help:"The data file to copy (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	To   string `arg:"" help:"The copy; it must not exist yet."`
 }
 

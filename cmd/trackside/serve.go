@@ -25,8 +25,8 @@ import (
 )
 
 type serveCmd struct {
-	Listen         string `help:"Address of the board." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	MetricsListen  string `help:"Address of /healthz, /readyz and /metrics; blank for none." default:"127.0.0.1:9090" placeholder:"ADDR"`
+	Listen         string `help:"Address of the board (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	MetricsListen  string `help:"Address of /healthz, /readyz and /metrics; blank for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
 	PublicURL      string `name:"public-url" help:"Where people reach the board, for links and the check of the Host header." placeholder:"URL"`
 	TLSCert        string `name:"tls-cert" help:"Certificate file; with --tls-key the board speaks HTTPS and HTTP/2." placeholder:"FILE"`
 	TLSKey         string `name:"tls-key" help:"Private key file." placeholder:"FILE"`
@@ -36,10 +36,10 @@ type serveCmd struct {
 	Cluster    []string `help:"A cluster by its context, as ALIAS=CONTEXT or CONTEXT; repeatable." placeholder:"ALIAS=CONTEXT" sep:","`
 	Namespace  []string `help:"Watch this namespace only; repeatable." placeholder:"NAME" sep:","`
 	ProbeVia   string   `help:"How health probes reach pods: pod-ip, api-proxy or off; by default pod-ip inside a cluster, api-proxy outside." placeholder:"WAY" enum:",pod-ip,api-proxy,off" default:""`
-	ProbeLimit int      `help:"Health probes under way at once." default:"32" placeholder:"N"`
+	ProbeLimit int      `help:"Health probes under way at once (default ${default})." default:"32" placeholder:"N"`
 
-	Data     string        `help:"The data file (SQLite)." default:"trackside.db" placeholder:"FILE"`
-	Retain   time.Duration `help:"How long transitions are kept." default:"720h" placeholder:"DURATION"`
+	Data     string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
+	Retain   time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
 	ReadOnly bool          `help:"Never change anything in a cluster. Nothing does yet."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`

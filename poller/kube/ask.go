@@ -51,9 +51,9 @@ type answer struct {
 func (a answer) problem(took time.Duration) string {
 	switch {
 	case a.kind != "":
-		return fmt.Sprintf("GET %s: %s after %s", a.url, a.kind, elapsed(took))
+		return fmt.Sprintf("%s after %s (GET %s)", a.kind, elapsed(took), a.url)
 	case a.status < 200 || a.status >= 400:
-		return fmt.Sprintf("GET %s answered %d %s after %s%s", a.url, a.status, http.StatusText(a.status), elapsed(took), colon(store.Clean(a.body, 80)))
+		return fmt.Sprintf("%d %s after %s%s (GET %s)", a.status, http.StatusText(a.status), elapsed(took), colon(strings.TrimRight(store.Clean(a.body, 80), " .")), a.url)
 	}
 	return ""
 }

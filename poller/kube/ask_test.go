@@ -57,11 +57,11 @@ func TestAnswersOfPods(t *testing.T) {
 			followed.Store(followed.Load() || r.URL.Path != "/health")
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 		}, time.Minute, ""},
-		{"404", http.NotFound, time.Minute, "answered 404 Not Found after"},
+		{"404", http.NotFound, time.Minute, "404 Not Found after"},
 		{"503 with a body", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(503)
 			_, _ = w.Write([]byte("queue\r\nis \x02full\x03"))
-		}, time.Minute, "answered 503 Service Unavailable after"},
+		}, time.Minute, "503 Service Unavailable after"},
 		{"no answer", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 20 * time.Millisecond, "no answer after"},
 		{"a body without end", func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
@@ -109,7 +109,7 @@ func TestARefusedConnection(t *testing.T) {
 	pod, p := address(t, srv)
 	srv.Close()
 	a := podAsker{http.DefaultClient}.ask(t.Context(), pod, p)
-	if got := a.problem(3 * time.Millisecond); !strings.HasSuffix(got, "connection refused after 3 ms") {
+	if got := a.problem(3 * time.Millisecond); !strings.HasPrefix(got, "connection refused after 3 ms (GET ") {
 		t.Errorf("problem %q", got)
 	}
 }
@@ -152,7 +152,7 @@ func TestAProbeThroughTheAPIServer(t *testing.T) {
 		want   string
 	}{
 		{"the pod is well", 200, "ok", false, ""},
-		{"the pod itself says 403", 403, "no", false, "answered 403"},
+		{"the pod itself says 403", 403, "no", false, "403 Forbidden"},
 		{"the API server refuses", 403, `{"kind":"Status","reason":"Forbidden"}`, true, ""},
 		{"the pod cannot be reached", 503, `{"kind":"Status","message":"error trying to reach service: dial"}`, false, "the pod cannot be reached"},
 	} {

@@ -56,7 +56,7 @@ func (o *observation) component(sys *systems.System, ref store.Ref, p part, pods
 }
 
 func sentence(what string, err error) store.Sentence {
-	return store.Sentence(what + ": " + strings.TrimRight(store.Clean(store.ErrorText(err), 200), ".") + ".")
+	return store.Sentence(what + ": " + strings.TrimRight(store.Clean(store.Plain(err), 200), ".") + ".")
 }
 
 // ready counts a pod that is ready by its own word; the last word of one that is lost, as with its node, counts no more.

@@ -50,6 +50,7 @@ type target struct {
 	failing  map[string]bool // the pods whose latest probe failed
 	answered bool            // some probe has succeeded
 	result   store.Probe
+	resultOf string // the pod that gave it
 	outcome  string // what would have to differ for the result to be news
 	gone     bool
 }
@@ -105,12 +106,16 @@ func (p *prober) of(ref store.Ref, component string, probe systems.Probe, pods [
 	for _, pod := range pods {
 		addresses = append(addresses, podAddress{pod.Namespace, pod.Name, pod.Status.PodIP})
 	}
-	if t.failures > 0 && t.index >= 0 && !slices.Equal(t.pods, addresses) {
-		t.next = time.Now() // the back-off was for other pods
+	gone := !slices.ContainsFunc(addresses, func(a podAddress) bool { return a.name == t.resultOf })
+	if (t.failures > 0 || gone) && t.index >= 0 && !slices.Equal(t.pods, addresses) {
+		t.next = time.Now() // the pace was for other pods
 		heap.Fix(&p.queue, t.index)
 		p.wakeUp()
 	}
 	t.pods = addresses
+	if gone {
+		t.result, t.outcome = store.Probe{}, "" // what a pod that is gone has said is no answer of the present ones
+	}
 	maps.DeleteFunc(t.failing, func(name string, _ bool) bool {
 		return !slices.ContainsFunc(addresses, func(a podAddress) bool { return a.name == name })
 	})
@@ -254,7 +259,7 @@ func (p *prober) learn(t *target, pod string, a answer, took time.Duration) {
 	news := t.count(pod, problem == "")
 	if outcome := fmt.Sprint(a.url, a.status, a.kind); t.outcome == "" || problem != "" && outcome != t.outcome || news && (problem != "" || len(t.failing) == 0) {
 		news = news || t.outcome == "" || t.outcome != outcome
-		t.outcome = outcome
+		t.outcome, t.resultOf = outcome, pod
 		t.result = store.Probe{URL: a.url, Status: a.status, Problem: problem, Took: took.Round(time.Millisecond), At: time.Now().Add(-took)}
 	}
 	pause := jitter(probePace)
