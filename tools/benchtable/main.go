@@ -32,7 +32,7 @@ var suffix = regexp.MustCompile(`-\d+$`) // of GOMAXPROCS
 
 func main() {
 	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "benchmark\tfigure\tvalue\tlimit")
+	_, _ = fmt.Fprintln(table, "benchmark\tfigure\tvalue\tlimit")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		fields := strings.Fields(in.Text())
 		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
@@ -63,5 +63,5 @@ func row(table *tabwriter.Writer, name, unit, value string) {
 			}
 		}
 	}
-	fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, unit, value, limit)
+	_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, unit, value, limit)
 }
