@@ -64,7 +64,7 @@ func (x *fault) right(what, message string) {
 	}
 	x.t.Logf("%s: right again after %.1f s", what, time.Since(start).Seconds())
 	x.f.restore(x.t)
-	healthy(x.t, x.pages[0], x.f)
+	is(x.t, x.f.health(x.pages[0]), "healthy", time.Minute) // a cluster that was away takes its time to make a pod
 	for _, p := range x.pages {
 		has(x.t, p.Locator("#sources"), "live", soon)
 		same(x.t, p)

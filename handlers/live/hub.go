@@ -36,7 +36,7 @@ type Options struct {
 // tick is how often heartbeats, evictions and staleness are looked at: one timer for all views and viewers.
 const tick = 500 * time.Millisecond
 
-// StaleAfter is the age of the data at which every page says so: two of the sources' probes, at 2 s each, missed.
+// StaleAfter is the age of the data at which every page says so: one of the sources' probes, at 2 s, missed, and the next one due.
 const StaleAfter = 4 * time.Second
 
 // PerBrowser is how many streams one browser may hold over HTTP/1.1. It allows itself six connections to a host, so two remain for

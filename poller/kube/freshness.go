@@ -19,7 +19,7 @@ import (
 // the timeout makes the cluster stale, at most interval + timeout after it last answered.
 const (
 	probeInterval = 2 * time.Second
-	probeTimeout  = 2 * time.Second
+	probeTimeout  = 1500 * time.Millisecond
 	// retryInterval is the pace while the API server does not answer.
 	retryInterval = 500 * time.Millisecond
 )
@@ -120,7 +120,7 @@ func apiProblem(err error) string {
 	var u *url.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err):
-		return fmt.Sprintf("The API server does not answer within %s.", store.Duration(probeTimeout))
+		return fmt.Sprintf("The API server does not answer within %s.", elapsed(probeTimeout))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "The API server refuses connections: it is down, or the address in the kubeconfig is wrong."
 	case apierrors.IsUnauthorized(err):

@@ -38,8 +38,8 @@ func TestAPIProblems(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"timeout", over(context.DeadlineExceeded), "The API server does not answer within 2 s."},
-		{"the server's own timeout", apierrors.NewTimeoutError("slow", 1), "The API server does not answer within 2 s."},
+		{"timeout", over(context.DeadlineExceeded), "The API server does not answer within 1.5 s."},
+		{"the server's own timeout", apierrors.NewTimeoutError("slow", 1), "The API server does not answer within 1.5 s."},
 		{"refused", over(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), "The API server refuses connections: it is down, or the address in the kubeconfig is wrong."},
 		{"credentials", apierrors.NewUnauthorized("no"), "The API server refuses our credentials (401): renew the token or the client certificate."},
 		{"readyz", apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no")), "The API server does not let us ask /readyz (403): grant the ClusterRole system:public-info-viewer."},
