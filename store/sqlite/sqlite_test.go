@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -161,12 +163,17 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestOpenUnwritableDirectory(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil {
+	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
+	}
+	if os.Getuid() == 0 { // root may write everywhere: be nobody to the file system, on this thread
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := syscall.Setfsuid(65534); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Setfsuid(0) }()
 	}
 	_, err := sqlite.Open(t.Context(), filepath.Join(dir, "t.db"))
 	wantError(t, err, store.ErrUnavailable, dir, "permission denied", "--data")
