@@ -183,6 +183,7 @@ func (c *Cluster) touch(refs ...store.Ref) {
 
 // Observe implements poller.Source.
 func (c *Cluster) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) store.Touched {
+	c.inherit(prev)
 	s, refs, full, t := c.take(due)
 	if s == nil {
 		return t
@@ -202,6 +203,20 @@ func (c *Cluster) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) 
 		}
 	}
 	return t
+}
+
+// inherit takes over when the cluster was last heard before the program started: until it speaks, that is how old the data is.
+func (c *Cluster) inherit(prev *store.Snapshot) {
+	old, ok := prev.Source(c.cfg.Alias, SourceName)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !ok || !c.source.Heard.IsZero() || old.Heard.IsZero() {
+		return
+	}
+	c.source.Heard, c.dirty = old.Heard, true
+	if c.source.State == store.SourceStale {
+		c.source.Since = old.Heard
+	}
 }
 
 // take collects what there is to observe. Without a complete set only the source's own state is news, and the rest waits for it.

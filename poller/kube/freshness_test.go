@@ -219,3 +219,18 @@ func TestNamespacesScopeTheInformers(t *testing.T) {
 		}
 	})
 }
+
+// After a restart the data is as old as when the cluster was last heard, whatever the program's own age.
+func TestSilenceAfterARestartIsAsOldAsTheData(t *testing.T) {
+	c := newCluster(t, Config{})
+	heard := time.Now().Add(-time.Hour)
+	prev := store.NewSnapshot(nil, []store.Source{{Cluster: "c", Name: SourceName, State: store.SourceRestored, Heard: heard}}, heard)
+	c.goStale(syscall.ECONNREFUSED)
+	touched := c.Observe(prev, nil, time.Now())
+	if len(touched.Sources) != 1 {
+		t.Fatalf("%d sources are news, want the one", len(touched.Sources))
+	}
+	if s := touched.Sources[0]; s.State != store.SourceStale || !s.Since.Equal(heard) || !s.Heard.Equal(heard) {
+		t.Errorf("%s since %s, heard %s; want stale since %s", s.State, s.Since, s.Heard, heard)
+	}
+}
