@@ -101,8 +101,12 @@ func scope(namespaces []string) string {
 		looks = append(looks, s.LooksFor)
 	}
 	where := "in all namespaces"
-	if len(namespaces) > 0 {
-		where = "in " + strings.Join(namespaces, ", ")
+	switch len(namespaces) {
+	case 0:
+	case 1:
+		where = "in the namespace " + namespaces[0]
+	default:
+		where = "in the namespaces " + strings.Join(namespaces, ", ")
 	}
 	return strings.Join(looks, "; ") + " — " + where
 }

@@ -184,7 +184,7 @@ func TestScopeSaysWhatIsLookedForAndWhere(t *testing.T) {
 			t.Errorf("%q does not name %q", all, word)
 		}
 	}
-	if !strings.HasSuffix(some, "in a, b") {
+	if !strings.HasSuffix(some, "in the namespaces a, b") {
 		t.Errorf("%q", some)
 	}
 }
