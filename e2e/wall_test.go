@@ -71,7 +71,7 @@ func TestEmptyFleet(t *testing.T) {
 	p, wall := openLive(t, b, "/"), openLive(t, b, "/board")
 	mark(t, p)
 	has(t, p.Locator("#empty"), "No runner yet.", soon)
-	has(t, p.Locator("#empty"), "in "+ns, soon)
+	has(t, p.Locator("#empty"), "in the namespace "+ns, soon)
 	has(t, p.Locator("#empty"), "Deployments, StatefulSets and Pods labelled trackside.dev/runner=<name>", soon)
 	has(t, wall.Locator("#empty"), "No runner yet.", soon)
 	line := text(t, p.Locator("#empty code").First())
