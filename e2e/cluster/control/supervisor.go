@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -104,11 +106,22 @@ func (v *supervisor) refresh(ctx context.Context) error {
 		if state, _ := part.is(); state != running {
 			continue
 		}
-		if err := errors.Join(part.stop(), part.start()); err != nil {
+		if err := errors.Join(part.stop(), v.start(ctx, part)); err != nil {
 			return fmt.Errorf("after the outage: %w", err)
 		}
 	}
 	return v.net.follow(v.client)
+}
+
+// start starts a component. A new kwok has a name of its own and would leave the nodes alone until the leases of the one before have
+// run out, 40 s later, so those go first. Without an API server to ask there is nothing to release yet.
+func (v *supervisor) start(ctx context.Context, part *component) error {
+	if part.name == "kwok" {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		_ = v.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	}
+	return part.start()
 }
 
 func (v *supervisor) do(ctx context.Context, verb string, part *component) error {
@@ -136,7 +149,7 @@ func (v *supervisor) startAndWait(ctx context.Context, part *component) error {
 	if part.name == "etcd" {
 		_ = os.Remove(v.layout.socket("etcd")) // a killed etcd leaves it behind
 	}
-	if err := part.start(); err != nil {
+	if err := v.start(ctx, part); err != nil {
 		return err
 	}
 	if part.name == "etcd" {
