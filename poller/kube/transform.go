@@ -215,10 +215,20 @@ func slimStatus(s *corev1.PodStatus) {
 			cutState(&c.LastTerminationState)
 		}
 	}
-	for i := range s.Conditions {
-		c := &s.Conditions[i]
-		c.Message, c.Reason, c.Type, c.Status = cut(c.Message), intern(c.Reason), corev1.PodConditionType(intern(string(c.Type))), corev1.ConditionStatus(intern(string(c.Status)))
+	s.Conditions = slimConditions(s.Conditions)
+}
+
+// slimConditions keeps those that a verdict reads.
+func slimConditions(in []corev1.PodCondition) []corev1.PodCondition {
+	out := make([]corev1.PodCondition, 0, 2)
+	for _, c := range in {
+		switch c.Type {
+		case corev1.PodReady, corev1.PodScheduled, corev1.DisruptionTarget:
+			out = append(out, corev1.PodCondition{Type: corev1.PodConditionType(intern(string(c.Type))), Status: corev1.ConditionStatus(intern(string(c.Status))),
+				Reason: intern(c.Reason), Message: cut(c.Message), LastTransitionTime: c.LastTransitionTime})
+		}
 	}
+	return out
 }
 
 func cutState(s *corev1.ContainerState) {
