@@ -222,8 +222,7 @@ func slimStatus(s *corev1.PodStatus) {
 func slimConditions(in []corev1.PodCondition) []corev1.PodCondition {
 	out := make([]corev1.PodCondition, 0, 2)
 	for _, c := range in {
-		switch c.Type {
-		case corev1.PodReady, corev1.PodScheduled, corev1.DisruptionTarget:
+		if c.Type == corev1.PodReady || c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget {
 			out = append(out, corev1.PodCondition{Type: corev1.PodConditionType(intern(string(c.Type))), Status: corev1.ConditionStatus(intern(string(c.Status))),
 				Reason: intern(c.Reason), Message: cut(c.Message), LastTransitionTime: c.LastTransitionTime})
 		}
