@@ -107,6 +107,26 @@ func TestEtcdFreezes(t *testing.T) {
 	x.right("etcd thawed", "right after the thaw of etcd")
 }
 
+// A watch that was cut off in silence, behind an API server that answers everything, is found and opened anew.
+func TestWatchesStandStill(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t, cluster)
+	f := newRunner(t, cluster, ns, "held", "60s")
+	proxy := rig.StartProxy(t, cluster)
+	b := rig.StartBoard(t, proxy.Kubeconfig, "--namespace", ns)
+	p := openLive(t, b, "/")
+	healthy(t, p, f)
+	proxy.Hold()
+	f.crash(t, "while the watch was held back")
+	start := time.Now()
+	has(t, f.row(p), "while the watch was held back", 15*time.Second)
+	t.Logf("shown %.1f s after it happened", time.Since(start).Seconds())
+	has(t, p.Locator("#sources"), "live", soon)
+	if !strings.Contains(b.Log(), "watch stands still") {
+		t.Error("the log does not say that a watch stood still")
+	}
+}
+
 // shownHistory are the transitions that a runner's page shows.
 func shownHistory(t *testing.T, p *rig.Page) []string {
 	t.Helper()

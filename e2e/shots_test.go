@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/playwright-community/playwright-go"
+	appsv1 "k8s.io/api/apps/v1"
 
 	"trackside/e2e/rig"
 )
@@ -70,9 +71,15 @@ func TestShots(t *testing.T) {
 	c.Incident(t, "bad-config", "--runner", "builds/builds-docker", "--now")
 	c.Incident(t, "evict", "--runner", "platform/k8s-runner")
 	c.Incident(t, "sidecar", "--runner", "kubiya-eu/runner-eu", "--component", "tool-manager", "--now")
+	newRunner(t, c, "edge", "edge-oslo", "60s", func(d *appsv1.Deployment) { // unknown: nothing says how it is
+		d.Annotations = nil
+		d.Spec.Template.Annotations = nil
+		d.Spec.Template.Spec.Containers[0].ReadinessProbe = nil
+	})
 	all := openLive(t, b, "/")
 	has(t, all.Locator("#reasons"), "1", soon)
 	has(t, all.Locator("#rows"), "keeps exiting", soon)
+	has(t, all.Locator("#rows"), "unknown", soon)
 	shoot(t, b, dir, "failing", "/", "/runners/"+c.Alias()+"/labelled/ci/ci-linux", "/board")
 	c.Do(t, "stop", "kube-apiserver")
 	has(t, all.Locator("#sources"), "stale for", limit)

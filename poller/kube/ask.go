@@ -44,7 +44,11 @@ type answer struct {
 	kind   string // the type of the error, in words; blank when an answer came
 	body   string
 	denied bool // it is the API server that refuses, and says nothing of the pod
+	onWay  bool // it went wrong between us and the API server, or in the API server, and says nothing of the pod
 }
+
+// noAnswer is the kind of an answer that did not come in time.
+const noAnswer = "no answer"
 
 // problem says what is wrong with an answer, how long it took included; blank when nothing is. Like the kubelet's, a probe is content
 // with 200 to 399.
@@ -118,8 +122,12 @@ func (a proxyAsker) ask(ctx context.Context, pod podAddress, p systems.Probe) an
 			r.denied = true
 		case strings.Contains(r.body, "error trying to reach service"):
 			r.kind = "the pod cannot be reached"
+		default:
+			r.onWay = r.status >= 400
 		}
+		return r
 	}
+	r.onWay = r.kind != ""
 	return r
 }
 
@@ -153,7 +161,7 @@ func errorKind(err error) string {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer"
+		return noAnswer
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

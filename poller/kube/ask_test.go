@@ -149,18 +149,25 @@ func TestAProbeThroughTheAPIServer(t *testing.T) {
 		code   int
 		body   string
 		denied bool
+		onWay  bool
 		want   string
 	}{
-		{"the pod is well", 200, "ok", false, ""},
-		{"the pod itself says 403", 403, "no", false, "403 Forbidden"},
-		{"the API server refuses", 403, `{"kind":"Status","reason":"Forbidden"}`, true, ""},
-		{"the pod cannot be reached", 503, `{"kind":"Status","message":"error trying to reach service: dial"}`, false, "the pod cannot be reached"},
+		{"the pod is well", 200, "ok", false, false, ""},
+		{"the pod itself says 403", 403, "no", false, false, "403 Forbidden"},
+		{"the API server refuses", 403, `{"kind":"Status","reason":"Forbidden"}`, true, false, ""},
+		{"the pod cannot be reached", 503, `{"kind":"Status","message":"error trying to reach service: dial"}`, false, false, "the pod cannot be reached"},
+		{"the API server is overloaded", 429, `{"kind":"Status","reason":"TooManyRequests"}`, false, true, "429 Too Many Requests"},
+		{"the API server has lost its store", 500, `{"kind":"Status","message":"etcdserver: leader changed"}`, false, true, "500 Internal"},
 	} {
 		code, body = c.code, c.body
 		a := ask.ask(t.Context(), podAddress{"ns", "pod", ""}, systems.Probe{Path: "/health", Port: 8080})
-		if a.denied != c.denied || !c.denied && (!strings.Contains(a.problem(0), c.want) || (a.problem(0) == "") != (c.want == "")) {
-			t.Errorf("%s: denied %v, problem %q", c.name, a.denied, a.problem(0))
+		if a.denied != c.denied || a.onWay != c.onWay || !c.denied && (!strings.Contains(a.problem(0), c.want) || (a.problem(0) == "") != (c.want == "")) {
+			t.Errorf("%s: denied %t, on the way %t, problem %q", c.name, a.denied, a.onWay, a.problem(0))
 		}
+	}
+	srv.Close()
+	if a := ask.ask(t.Context(), podAddress{"ns", "pod", ""}, systems.Probe{Path: "/health", Port: 8080}); !a.onWay {
+		t.Errorf("an API server that refuses the connection is taken for the pod: %+v", a)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
 	"trackside/store"
@@ -44,6 +45,8 @@ type Cluster struct {
 	prober *prober
 	wake   chan struct{}
 	fresh  freshness
+	// progress finds watches that stand still.
+	progress progress
 
 	mu      sync.Mutex
 	set     *set // nil until the first set is complete
@@ -77,12 +80,18 @@ func New(cfg Config) (*Cluster, error) {
 	c.source = store.Source{Cluster: cfg.Alias, Name: SourceName, State: store.SourceRestored, Since: time.Now(), Scope: scope(cfg.Namespaces)}
 	c.dirty = true
 	c.fresh = freshness{interval: probeInterval, timeout: probeTimeout, ask: c.askReady}
+	second, err := metadata.NewForConfig(tuned)
+	if err != nil {
+		return nil, fmt.Errorf("%w: cluster %s: %s", store.ErrInvalid, cfg.Alias, store.ErrorText(err))
+	}
+	c.progress.newer = listenFrom(second)
 	if c.prober, err = newProber(cfg, tuned, c.touch); err != nil {
 		return nil, err
 	}
 	c.prober.denied = c.noteProbeDenied
 	if cfg.Probes == ProbeAPIProxy {
 		c.prober.paused = c.silent
+		c.prober.way = c.askReady
 	}
 	return c, nil
 }
@@ -120,6 +129,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	defer wg.Wait()
 	rebuild := make(chan struct{}, 1)
 	wg.Go(func() { c.watchFreshness(ctx, rebuild) })
+	wg.Go(func() { c.watchProgress(ctx, rebuild) })
 	wg.Go(func() { c.prober.run(ctx) })
 	for ctx.Err() == nil {
 		if err := c.generation(ctx, rebuild); err != nil {

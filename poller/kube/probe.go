@@ -72,8 +72,9 @@ type prober struct {
 	targets map[targetKey]*target
 	queue   targetHeap
 	kick    chan struct{}
-	paused  func() bool            // nothing can be learnt now: the way to the pods is down
-	denied  func(namespace string) // the API server does not let us probe there
+	paused  func() bool                 // nothing can be learnt now: the way to the pods is down
+	way     func(context.Context) error // whether the way to the pods is open, asked when a probe got no answer on it
+	denied  func(namespace string)      // the API server does not let us probe there
 }
 
 func newProber(cfg Config, tuned *rest.Config, changed func(...store.Ref)) (*prober, error) {
@@ -83,7 +84,7 @@ func newProber(cfg Config, tuned *rest.Config, changed func(...store.Ref)) (*pro
 		limit = DefaultProbeLimit
 	}
 	return &prober{ask: ask, changed: changed, limit: limit, targets: map[targetKey]*target{}, kick: make(chan struct{}, 1),
-		paused: func() bool { return false }, denied: func(string) {}}, err
+		paused: func() bool { return false }, way: func(context.Context) error { return nil }, denied: func(string) {}}, err
 }
 
 // of returns the latest result for a component, and has it probed from now on. Before the first answer the result is blank.
@@ -236,11 +237,12 @@ func (p *prober) once(ctx context.Context, t *target) {
 		return
 	}
 	pod := pods[turn%len(pods)]
-	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+	limited, cancel := context.WithTimeout(ctx, httpTimeout)
 	defer cancel()
 	start := time.Now()
-	a := p.ask.ask(ctx, pod, probe)
-	if ctx.Err() != nil && ctx.Err() != context.DeadlineExceeded || p.paused() {
+	a := p.ask.ask(limited, pod, probe)
+	took := time.Since(start)
+	if ctx.Err() != nil || p.paused() || p.astray(ctx, a) {
 		p.again(t, firstRetry) // we, or the way to the pod, are going: nothing was learnt
 		return
 	}
@@ -249,7 +251,12 @@ func (p *prober) once(ctx context.Context, t *target) {
 		p.again(t, lastRetry)
 		return
 	}
-	p.learn(t, pod.name, a, time.Since(start))
+	p.learn(t, pod.name, a, took)
+}
+
+// astray reports whether an answer is of the way to the pod. One that did not come in time is the pod's when the way is open.
+func (p *prober) astray(ctx context.Context, a answer) bool {
+	return a.onWay && (a.kind != noAnswer || p.way(ctx) != nil)
 }
 
 // learn keeps an answer; only another outcome is news, so that a runner is not published at each probe.

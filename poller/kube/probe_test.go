@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -257,6 +258,35 @@ func TestNothingIsLearntWhileTheWayIsDown(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// What goes wrong on the way through the API server is no failure of the pod, which may well be healthy.
+func TestAFailureOnTheWayIsNotThePods(t *testing.T) {
+	closed := errors.New("the API server does not answer")
+	for _, c := range []struct {
+		name   string
+		answer answer
+		way    error
+		want   bool
+	}{
+		{"the API server refuses the connection", answer{kind: "connection refused", onWay: true}, nil, false},
+		{"no answer, and the API server gives none either", answer{kind: noAnswer, onWay: true}, closed, false},
+		{"no answer, but the API server is there", answer{kind: noAnswer, onWay: true}, nil, true},
+		{"the pod's own answer", answer{status: 500}, closed, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := probing(t, 1, func(context.Context, podAddress) answer { return c.answer })
+				defer r.end()
+				r.way = func(context.Context) error { return c.way }
+				r.of(refTo("a"), "main", systems.Probe{Path: "/", Port: 1}, podsNamed("p"))
+				<-time.After(30 * time.Second)
+				if got := r.failures(refTo("a"), "main") > 0; got != c.want {
+					t.Errorf("counted as a failure of the pod: %t, want %t", got, c.want)
+				}
+			})
+		})
+	}
 }
 
 func TestADeniedProbeIsNoFailure(t *testing.T) {
