@@ -50,6 +50,10 @@ type Runner struct {
 	Components []Component
 	// Workloads are the pods of the components and what the runner runs, by namespace and name.
 	Workloads []Workload
+	// Facts are what its system says of it, in the order in which they are shown.
+	Facts []Fact
+	// Findings are worst first, then by code and object.
+	Findings []Finding
 	// Recovered is when the runner was last failing; zero when that is longer ago than [RecoveryLinger].
 	Recovered time.Time
 	// Failures are the times of the latest failures, oldest first, within [FlapWindow].
@@ -163,6 +167,7 @@ func (r *Runner) Reasons() (n [numReasons]int) {
 func (r *Runner) Equal(o *Runner) bool {
 	return r.Ref == o.Ref && r.Incarnation == o.Incarnation && r.Verdict.Equal(o.Verdict) && r.Version == o.Version &&
 		r.Requested == o.Requested && r.Observed == o.Observed && r.Recovered.Equal(o.Recovered) && slices.EqualFunc(r.Failures, o.Failures, time.Time.Equal) &&
+		slices.Equal(r.Facts, o.Facts) && slices.Equal(r.Findings, o.Findings) &&
 		slices.EqualFunc(r.Components, o.Components, Component.Equal) && slices.EqualFunc(r.Workloads, o.Workloads, Workload.Equal)
 }
 

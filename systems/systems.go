@@ -39,11 +39,13 @@ const (
 
 // Object is what a system sees of a Kubernetes object: never the environment, but for the variables in KeepEnv.
 type Object struct {
-	// Kind is Deployment, StatefulSet, CronJob or Pod.
+	// Kind is Deployment, StatefulSet, CronJob, Pod, or that of one of the system's watches.
 	Kind, Namespace, Name string
 	Labels, Annotations   map[string]string
-	// Spec is the pod's, or the pod template's.
+	// Spec is the pod's, or the pod template's; nil for an object of a watch.
 	Spec *corev1.PodSpec
+	// Custom is what is kept of an object of a watch: its spec and status, as JSON decodes them. Other objects have none.
+	Custom map[string]any
 }
 
 // Claim says where an object belongs.
@@ -54,6 +56,9 @@ type Claim struct {
 	Component string
 	// Carries is the namespace in which this runner's work stands, where the work does not name its runner.
 	Carries string
+	// Replicas says that each replica of the object, a StatefulSet, is a runner of its own that bears its pod's name. Runner is the
+	// StatefulSet's name then, or the pod's own.
+	Replicas bool
 }
 
 // Thresholds say how much a runner may struggle before that is a failure; each must be exceeded.
@@ -74,12 +79,6 @@ type Probe struct {
 	Port int32
 }
 
-// Resource is an API resource a system reads, for the RBAC in deploy.
-type Resource struct {
-	Group, Resource string
-	Verbs           []string
-}
-
 // System is one runner system. Every function is pure.
 type System struct {
 	// Name stands in references and URLs; Title is for people; LooksFor says in words what is looked for.
@@ -98,8 +97,10 @@ type System struct {
 	Labels []string
 	// KeepEnv names the environment variables that Claim reads. No other survives; none of them may hold a secret.
 	KeepEnv []string
-	// Reads are the API resources this system needs beside those every system reads.
-	Reads []Resource
+	// Watches are the resources it reads beside those that every system reads. Claim is asked about them as well.
+	Watches []Watch
+	// Assess adds what only this system knows to a runner that the general rules have looked at.
+	Assess func(*View)
 }
 
 var registry []*System

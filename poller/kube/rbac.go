@@ -20,12 +20,19 @@ func Rules() []rbacv1.PolicyRule {
 		}
 	}
 	g.add("", "pods", "get") // adoption reads a pod whose cache entry is a stub: set.read
+	g.watches(false)
+	return g.rules()
+}
+
+// watches adds what the systems read beside the resources that all of them read.
+func (g grants) watches(clusterScoped bool) {
 	for _, s := range systems.All() {
-		for _, r := range s.Reads {
-			g.add(r.Group, r.Resource, r.Verbs...)
+		for _, w := range s.Watches {
+			if w.ClusterScoped == clusterScoped {
+				g.add(w.Group, w.Resource, "list", "watch")
+			}
 		}
 	}
-	return g.rules()
 }
 
 // ClusterRules are for what has no namespace, which only a ClusterRole may hold. Without nodes the board says that it cannot
@@ -37,6 +44,7 @@ func ClusterRules() []rbacv1.PolicyRule {
 			g.add(r.group, r.name, "list", "watch")
 		}
 	}
+	g.watches(true)
 	return append(g.rules(), rbacv1.PolicyRule{NonResourceURLs: []string{"/readyz"}, Verbs: []string{"get"}})
 }
 

@@ -29,6 +29,10 @@ func plainRunner(r *store.Runner) *store.Runner {
 	for _, t := range r.Failures {
 		c.Failures = append(c.Failures, time.UnixMilli(t.UnixMilli()).UTC())
 	}
+	c.Facts = slices.Clone(r.Facts)
+	for i := range c.Facts {
+		c.Facts[i].Value = store.Sentence(c.Facts[i].Value.Absolute())
+	}
 	for i := range c.Components {
 		c.Components[i].Verdict = plain(c.Components[i].Verdict)
 	}
@@ -80,6 +84,8 @@ func TestRestoreRoundTrip(t *testing.T) {
 	d := fresh(t)
 	b := newBoard(t, d)
 	disabled := runner("off", store.Unknown, 0)
+	disabled.Facts = []store.Fact{{Name: "Scope", Value: "cluster"}, {Name: "Last seen", Value: store.Sentence(store.Ago(at(0)))}}
+	disabled.Findings = []store.Finding{{Code: "liveness-probe-missing", Severity: store.Warning, Object: "deployment/off", Field: "spec", Why: "It hangs unseen.", Fix: "livenessProbe: {}"}}
 	disabled.Requested, disabled.Observed, disabled.Unproven = store.Deleting, store.Disabled, true
 	live := store.Source{Cluster: "prod", Name: "Kubernetes API", State: store.SourceLive, Since: at(0), Heard: at(0),
 		Limits: []string{"Pods in x are forbidden."}, Scope: "all namespaces"}

@@ -80,7 +80,50 @@ func runnerRow(id int64, r *store.Runner) db.Runner {
 	return db.Runner{ID: id, Cluster: r.Ref.Cluster, System: r.Ref.System, Namespace: r.Ref.Namespace, Name: r.Ref.Name,
 		Health: v.Health, Reason: v.Reason, Why: v.Why, Since: v.Since, Version: r.Version, Requested: r.Requested.String(),
 		Observed: r.Observed.String(), Raw: v.Raw, Message: v.Message, Container: v.Container, Next: v.Next, Unproven: v.Unproven,
-		Inspect: v.Inspect, Incarnation: r.Incarnation, Recovered: millis(r.Recovered), Failures: text(failures)}
+		Inspect: v.Inspect, Incarnation: r.Incarnation, Recovered: millis(r.Recovered), Failures: text(failures),
+		Facts: text(factRows(r.Facts)), Findings: text(findingRows(r.Findings))}
+}
+
+// fact and finding are store.Fact and store.Finding with the names they have in JSON.
+type fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type finding struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"`
+	Object   string `json:"object"`
+	Field    string `json:"field,omitempty"`
+	Why      string `json:"why"`
+	Fix      string `json:"fix,omitempty"`
+}
+
+func factRows(facts []store.Fact) []fact {
+	out := make([]fact, len(facts))
+	for i, f := range facts {
+		out[i] = fact{f.Name, f.Value.Absolute()}
+	}
+	return out
+}
+
+func findingRows(findings []store.Finding) []finding {
+	out := make([]finding, len(findings))
+	for i, f := range findings {
+		out[i] = finding{f.Code, f.Severity.String(), f.Object, f.Field, f.Why.Absolute(), f.Fix}
+	}
+	return out
+}
+
+// details reads facts and findings back into a runner.
+func details(r *store.Runner, facts, findings string) {
+	for _, f := range list[fact](facts) {
+		r.Facts = append(r.Facts, store.Fact{Name: f.Name, Value: store.Sentence(f.Value)})
+	}
+	for _, f := range list[finding](findings) {
+		severity, _ := store.ParseSeverity(f.Severity)
+		r.Findings = append(r.Findings, store.Finding{Code: f.Code, Severity: severity, Object: f.Object, Field: f.Field, Why: store.Sentence(f.Why), Fix: f.Fix})
+	}
 }
 
 func runnerOf(x db.Runner) *store.Runner {
@@ -93,6 +136,7 @@ func runnerOf(x db.Runner) *store.Runner {
 	for _, ms := range list[int64](x.Failures) {
 		r.Failures = append(r.Failures, time.UnixMilli(ms).UTC())
 	}
+	details(r, x.Facts, x.Findings)
 	return r
 }
 

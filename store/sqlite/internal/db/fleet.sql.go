@@ -167,7 +167,7 @@ func (q *Queries) ListComponents(ctx context.Context) ([]Component, error) {
 }
 
 const listRunners = `-- name: ListRunners :many
-SELECT id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed, raw, message, container, next, unproven, inspect, incarnation, recovered, failures FROM runners ORDER BY id
+SELECT id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed, raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings FROM runners ORDER BY id
 `
 
 func (q *Queries) ListRunners(ctx context.Context) ([]Runner, error) {
@@ -201,6 +201,8 @@ func (q *Queries) ListRunners(ctx context.Context) ([]Runner, error) {
 			&i.Incarnation,
 			&i.Recovered,
 			&i.Failures,
+			&i.Facts,
+			&i.Findings,
 		); err != nil {
 			return nil, err
 		}
@@ -370,13 +372,13 @@ func (q *Queries) PutComponent(ctx context.Context, arg PutComponentParams) erro
 
 const putRunner = `-- name: PutRunner :exec
 INSERT INTO runners (id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed,
-  raw, message, container, next, unproven, inspect, incarnation, recovered, failures)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET health = excluded.health, reason = excluded.reason, why = excluded.why,
   since = excluded.since, version = excluded.version, requested = excluded.requested, observed = excluded.observed,
   raw = excluded.raw, message = excluded.message, container = excluded.container, next = excluded.next,
   unproven = excluded.unproven, inspect = excluded.inspect, incarnation = excluded.incarnation,
-  recovered = excluded.recovered, failures = excluded.failures
+  recovered = excluded.recovered, failures = excluded.failures, facts = excluded.facts, findings = excluded.findings
 `
 
 type PutRunnerParams struct {
@@ -401,6 +403,8 @@ type PutRunnerParams struct {
 	Incarnation string
 	Recovered   sql.NullInt64
 	Failures    string
+	Facts       string
+	Findings    string
 }
 
 func (q *Queries) PutRunner(ctx context.Context, arg PutRunnerParams) error {
@@ -426,6 +430,8 @@ func (q *Queries) PutRunner(ctx context.Context, arg PutRunnerParams) error {
 		arg.Incarnation,
 		arg.Recovered,
 		arg.Failures,
+		arg.Facts,
+		arg.Findings,
 	)
 	return err
 }

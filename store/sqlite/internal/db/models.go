@@ -70,6 +70,8 @@ type Runner struct {
 	Incarnation string
 	Recovered   sql.NullInt64
 	Failures    string
+	Facts       string
+	Findings    string
 }
 
 type Source struct {

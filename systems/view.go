@@ -1,0 +1,76 @@
+package systems
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"trackside/store"
+)
+
+// Watch is a resource that a system reads beside those that every system reads: a custom resource, or one of Kubernetes' own
+// such as a HorizontalPodAutoscaler. It may be absent: it is watched while the API server serves it.
+type Watch struct {
+	// Group, Version and Resource address it, as in autoscaling, v2, horizontalpodautoscalers. Kind is the Object.Kind it arrives as.
+	Group, Version, Resource, Kind string
+	// Keep are the dotted paths of what is kept, such as spec.capabilities, with all that is below; nothing else of spec and status
+	// enters the cache, so that no secret does.
+	Keep []string
+	// ClusterScoped says that it has no namespace.
+	ClusterScoped bool
+}
+
+// View is a runner as the general rules see it, before its own verdict is made from its components and work, for its system to add
+// what only the system knows.
+type View struct {
+	Now time.Time
+	// Runner may be changed: the verdicts of its components and workloads, more components, its facts. Its own verdict is made
+	// afterwards.
+	Runner *store.Runner
+	// Objects are those of its components, and those of the system's watches that claim it.
+	Objects []Object
+	// Pods are the runner's pods by UID.
+	Pods map[string]*corev1.Pod
+	// Nodes lists the cluster's nodes; empty where they cannot be read.
+	Nodes func() []Node
+	// Kubectl completes a kubectl line for the runner's cluster.
+	Kubectl func(args string) string
+}
+
+// Node is what a system may know of a node.
+type Node struct {
+	Name  string
+	Ready bool
+	// Allocatable holds cpu, memory and nvidia.com/gpu.
+	Allocatable corev1.ResourceList
+}
+
+// Fact adds a fact to the runner; a blank value adds none.
+func (v *View) Fact(name string, value store.Sentence) {
+	if value != "" {
+		v.Runner.Facts = append(v.Runner.Facts, store.Fact{Name: name, Value: value})
+	}
+}
+
+// Of lists the objects of a kind.
+func (v *View) Of(kind string) (out []Object) {
+	for _, o := range v.Objects {
+		if o.Kind == kind {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// Worsen gives a component a verdict when that wants attention before the one it has; it reports whether there is such a component.
+func (v *View) Worsen(component string, verdict store.Verdict) bool {
+	for i := range v.Runner.Components {
+		if c := &v.Runner.Components[i]; c.Name == component {
+			if verdict.Health.Severity() < c.Health.Severity() {
+				c.Verdict = verdict
+			}
+			return true
+		}
+	}
+	return false
+}
