@@ -54,7 +54,7 @@ func newBoard(t *testing.T, cfg Config, prepare func(*fake.Clientset), objects .
 	t.Helper()
 	b := &board{Cluster: newCluster(t, cfg), t: t, client: fake.NewClientset(objects...), snap: &store.Snapshot{}, done: make(chan error, 1), rebuild: make(chan struct{}, 1)}
 	b.Cluster.client = b.client
-	b.Cluster.served = func(context.Context, string) ([]string, error) { return nil, nil }
+	b.served = func(context.Context, string) ([]string, error) { return nil, nil }
 	if prepare != nil {
 		prepare(b.client)
 	}

@@ -186,7 +186,7 @@ func (s *set) informer(w *watched) error {
 				w.tweak(o)
 			}
 		}))
-	w.SharedIndexInformer = w.resource.informer(f)
+	w.SharedIndexInformer = w.informer(f)
 	return nil
 }
 
@@ -280,38 +280,8 @@ func indexers() cache.Indexers {
 			}
 			return nil, nil
 		},
-		byRunner: func(o any) (keys []string, _ error) {
-			if x, ok := o.(*custom); ok {
-				for _, c := range x.claims() {
-					if c.Runner != "" {
-						keys = append(keys, runnerKey(c.system.Name, c.Namespace, c.Runner))
-					}
-				}
-				return keys, nil
-			}
-			for _, ref := range claimRefs("", o) {
-				keys = append(keys, runnerKey(ref.System, ref.Namespace, ref.Name))
-			}
-			return keys, nil
-		},
-		byCarry: func(o any) (keys []string, _ error) {
-			if x, ok := o.(*custom); ok {
-				for _, c := range x.claims() {
-					if c.Runner == "" {
-						keys = append(keys, carryKey(c.system.Name, c.Namespace))
-					}
-				}
-				return keys, nil
-			}
-			sys, c, ok := claimOf(o)
-			switch {
-			case ok && c.Runner == "":
-				return []string{carryKey(sys.Name, c.Namespace)}, nil
-			case ok && c.Carries != "":
-				return []string{carryKey(sys.Name, c.Carries)}, nil
-			}
-			return nil, nil
-		},
+		byRunner: func(o any) ([]string, error) { return runnerKeys(o), nil },
+		byCarry:  func(o any) ([]string, error) { return carryKeys(o), nil },
 		byNode: func(o any) ([]string, error) {
 			if p, ok := o.(*corev1.Pod); ok && p.Spec.NodeName != "" {
 				return []string{p.Spec.NodeName}, nil
@@ -325,6 +295,42 @@ func indexers() cache.Indexers {
 			return nil, nil
 		},
 	}
+}
+
+// runnerKeys are those of the runners that an object names.
+func runnerKeys(o any) (keys []string) {
+	if x, ok := o.(*custom); ok {
+		for _, c := range x.claims() {
+			if c.Runner != "" {
+				keys = append(keys, runnerKey(c.system.Name, c.Namespace, c.Runner))
+			}
+		}
+		return keys
+	}
+	for _, ref := range claimRefs("", o) {
+		keys = append(keys, runnerKey(ref.System, ref.Namespace, ref.Name))
+	}
+	return keys
+}
+
+// carryKeys are those of the namespaces that a runner carries work in, or that work which names no runner stands in.
+func carryKeys(o any) (keys []string) {
+	if x, ok := o.(*custom); ok {
+		for _, c := range x.claims() {
+			if c.Runner == "" {
+				keys = append(keys, carryKey(c.system.Name, c.Namespace))
+			}
+		}
+		return keys
+	}
+	sys, c, ok := claimOf(o)
+	switch {
+	case ok && c.Runner == "":
+		return []string{carryKey(sys.Name, c.Namespace)}
+	case ok && c.Carries != "":
+		return []string{carryKey(sys.Name, c.Carries)}
+	}
+	return nil
 }
 
 func ownerOf(o any) types.UID {
