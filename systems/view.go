@@ -37,6 +37,9 @@ type View struct {
 	Kubectl func(args string) string
 }
 
+// ResourceGPU is the resource name of NVIDIA's device plugin.
+const ResourceGPU corev1.ResourceName = "nvidia.com/gpu"
+
 // Node is what a system may know of a node.
 type Node struct {
 	Name  string

@@ -53,10 +53,11 @@ func newCluster(t testing.TB, cfg Config) *Cluster {
 func newBoard(t *testing.T, cfg Config, prepare func(*fake.Clientset), objects ...runtime.Object) *board {
 	t.Helper()
 	b := &board{Cluster: newCluster(t, cfg), t: t, client: fake.NewClientset(objects...), snap: &store.Snapshot{}, done: make(chan error, 1), rebuild: make(chan struct{}, 1)}
+	b.Cluster.client = b.client
+	b.served = func(context.Context, string) ([]string, error) { return nil, nil }
 	if prepare != nil {
 		prepare(b.client)
 	}
-	b.Cluster.client = b.client
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
 	b.heard()

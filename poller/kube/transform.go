@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"path"
 	"strings"
 	"unicode/utf8"
 	"unique"
@@ -40,6 +41,8 @@ type nodeFacts struct {
 	ready  corev1.ConditionStatus
 	reason string
 	since  metav1.Time
+	// allocatable holds the sizes that a system may know.
+	allocatable corev1.ResourceList
 }
 
 func stubOf(m *metav1.ObjectMeta) *stub {
@@ -84,7 +87,18 @@ func (s *set) transformPod(p *corev1.Pod) any {
 	slim := &corev1.Pod{ObjectMeta: slimMeta(&p.ObjectMeta), Spec: slimSpec(&p.Spec), Status: p.Status}
 	slim.Spec.NodeName = p.Spec.NodeName
 	slimStatus(&slim.Status)
+	keepRequests(slim, &p.Spec)
 	return slim
+}
+
+// keepRequests keeps what a pod asks of its node as one short text: whole lists of resources would cost more than all the rest.
+func keepRequests(slim *corev1.Pod, spec *corev1.PodSpec) {
+	if text := systems.FormatRequests(spec); text != "" {
+		if slim.Annotations == nil {
+			slim.Annotations = map[string]string{}
+		}
+		slim.Annotations[systems.AnnotationRequests] = intern(text)
+	}
 }
 
 // relevantPod tells a runner's pod by its own labels and images, or by an owner that was adopted: a person may label a Deployment
@@ -156,11 +170,11 @@ func slimLabels(l map[string]string) map[string]string {
 // intern makes equal strings one: thousands of pods repeat the same labels, images and names.
 func intern(s string) string { return unique.Make(s).Value() }
 
-// slimAnnotations keeps our own; others can be hundreds of kilobytes long.
+// slimAnnotations keeps our own and those that a system reads; others can be hundreds of kilobytes long.
 func slimAnnotations(a map[string]string) map[string]string {
 	var out map[string]string
 	for k, v := range a {
-		if strings.HasPrefix(k, "trackside.dev/") {
+		if systems.KeepsAnnotation(k) {
 			if out == nil {
 				out = map[string]string{}
 			}
@@ -186,6 +200,9 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	for i := range in {
 		c := &in[i]
 		out[i] = corev1.Container{Name: intern(c.Name), Image: intern(c.Image), Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
+		if len(c.Command) > 0 && path.Base(c.Command[0]) == "sleep" {
+			out[i].Command = sleeping // a chart's diagnostic mode: the container runs and does nothing
+		}
 		for _, e := range c.Env {
 			if systems.Keeps(e.Name) {
 				out[i].Env = append(out[i].Env, corev1.EnvVar{Name: e.Name, Value: e.Value})
@@ -194,6 +211,8 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	}
 	return out
 }
+
+var sleeping = []string{"sleep"}
 
 // slimProbe keeps that there is a probe, which is all that is asked.
 func slimProbe(p *corev1.Probe) *corev1.Probe {
@@ -251,7 +270,7 @@ func cut(s string) string {
 }
 
 func transformNode(n *corev1.Node) any {
-	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}}
+	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}, allocatable: sizes(n.Status.Allocatable)}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			f.ready, f.reason, f.since = c.Status, c.Reason, c.LastTransitionTime
@@ -275,5 +294,6 @@ func transformEvent(e *corev1.Event) any {
 }
 
 func objectOf(kind string, m *metav1.ObjectMeta, spec *corev1.PodSpec) systems.Object {
-	return systems.Object{Kind: kind, Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, Spec: spec}
+	return systems.Object{Kind: kind, Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, UID: m.UID,
+		Created: m.CreationTimestamp.Time, Deleting: m.DeletionTimestamp != nil, Spec: spec}
 }
