@@ -260,14 +260,14 @@ func sessionWaits(v *View, o Object, phase string) store.Verdict {
 
 // sessionCondition is the condition that tells a failure: Ready, where the operator sums up, else the first that is false in the order in
 // which a session comes up.
-func sessionCondition(o Object) (condition, bool) {
+func sessionCondition(o Object) (statusCondition, bool) {
 	all := conditionsOf(o)
 	for _, kind := range []string{"Ready", "SecretsReady", "PodCreated", "PodScheduled", "RunnerStarted", "ReposReconciled", "WorkflowReconciled", "Reconciled"} {
 		if c := all[kind]; c.status == "False" && c.reason != "" {
 			return c, true
 		}
 	}
-	return condition{}, false
+	return statusCondition{}, false
 }
 
 // sessionFailure is a session's own word for why it failed. It outlives the pod, which the operator deletes at once.
@@ -285,7 +285,7 @@ func sessionFailure(o Object) store.Verdict {
 }
 
 // sessionReason maps the operator's reasons onto the five.
-func sessionReason(o Object, c condition) store.Reason {
+func sessionReason(o Object, c statusCondition) store.Reason {
 	switch c.reason {
 	case "ImagePullBackOff", "ErrImagePull":
 		return store.ImagePullFailed

@@ -32,18 +32,18 @@ func number(v any) (int64, bool) {
 	return 0, false
 }
 
-// condition is one of a custom object's status.conditions.
-type condition struct {
+// statusCondition is one of a custom object's status.conditions.
+type statusCondition struct {
 	kind, status, reason, message string
 	since                         time.Time
 }
 
 // conditionsOf reads a custom object's status.conditions by type. What is no condition is left out.
-func conditionsOf(o Object) map[string]condition {
+func conditionsOf(o Object) map[string]statusCondition {
 	list, _ := dig(o.Custom, "status", "conditions").([]any)
-	out := make(map[string]condition, len(list))
+	out := make(map[string]statusCondition, len(list))
 	for _, item := range list {
-		c := condition{kind: textAt(item, "type"), status: textAt(item, "status"), reason: textAt(item, "reason"), message: textAt(item, "message")}
+		c := statusCondition{kind: textAt(item, "type"), status: textAt(item, "status"), reason: textAt(item, "reason"), message: textAt(item, "message")}
 		c.since = timeAt(item, "lastTransitionTime")
 		if c.kind != "" {
 			out[c.kind] = c
