@@ -108,6 +108,7 @@ func assessAmbient(v *View) {
 	}
 	if len(v.Runner.Components) == 0 {
 		v.Runner.Components = append(v.Runner.Components, sessionsOf(v, sessions))
+		v.Runner.Version = v.Runner.Components[0].Version
 	}
 }
 
@@ -353,10 +354,30 @@ func sessionsOf(v *View, sessions []Object) store.Component {
 			waits++
 		}
 		c.Desired++
+		c.Version, c.Image = common(c.Version, sessionImage(w)), sessionImage(w)
 	}
 	c.Verdict = placeVerdict(int(c.Ready), waits, int(c.Desired), sessions)
 	c.Unproven = c.Unproven || c.Ready > 0 && unproven
 	return c
+}
+
+// sessionImage is the image of the runner in a session's pod.
+func sessionImage(w *store.Workload) string {
+	for _, c := range w.Containers {
+		if c.Name == ambientPod {
+			return c.Image
+		}
+	}
+	return ""
+}
+
+// common is the version that images have in common so far.
+func common(version, image string) string {
+	own := ImageVersion(image)
+	if version != "" && version != own {
+		return "mixed"
+	}
+	return own
 }
 
 // placeVerdict is how a namespace is in which so many sessions run well, so many come up, and so many have a pod at all.

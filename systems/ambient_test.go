@@ -200,7 +200,9 @@ func TestAmbientNamespacesOfSessions(t *testing.T) {
 	starts := store.Verdict{Health: store.Unknown, Why: "It starts."}
 	unproven := store.Verdict{Health: store.Healthy, Unproven: true, Why: "It has run for 2 h."}
 	waits := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}
-	done := func(phase string) string { return fmt.Sprintf("{phase: %s, completionTime: %q}", phase, ago(2*time.Hour)) }
+	done := func(phase string) string {
+		return fmt.Sprintf("{phase: %s, completionTime: %q}", phase, ago(2*time.Hour))
+	}
 	for _, c := range []struct {
 		name     string
 		sessions []string

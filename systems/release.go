@@ -141,7 +141,7 @@ func releaseState(v *View, set Object, server string) (state string, verdict sto
 		return releaseUnseen, store.Verdict{Health: store.Unknown, Raw: "NoProbe", Why: why}
 	}
 	if c.Reason == store.NoReason && slices.Contains(releaseWaits, c.Raw) {
-		return releaseLife(v, pod, status, c, server)
+		return releaseLife(v, set, pod, c, server)
 	}
 	if status.Ready {
 		return releaseReady, verdict
@@ -165,9 +165,10 @@ func probedAt(spec *corev1.PodSpec) bool {
 }
 
 // releaseLife tells a runner that is registered from one that is not yet, and from one that was.
-func releaseLife(v *View, pod *corev1.Pod, status *corev1.ContainerStatus, c store.Component, server string) (string, store.Verdict) {
+func releaseLife(v *View, set Object, pod *corev1.Pod, c store.Component, server string) (string, store.Verdict) {
+	status := statusOf(pod, releaseContainer)
 	began := status.State.Running.StartedAt.Time
-	end := began.Add(ThresholdsOf(pod.Annotations).StartGrace)
+	end := began.Add(ThresholdsOf(set.Annotations).StartGrace)
 	said := store.Verdict{Raw: c.Raw, Message: c.Message, Container: releaseContainer}
 	unready := readyCondition(pod)
 	switch {

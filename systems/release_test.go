@@ -19,7 +19,9 @@ func withEnv(spec corev1.PodSpec, pairs ...string) corev1.PodSpec {
 }
 
 func TestReleaseIsKnownByWhatItRuns(t *testing.T) {
-	image := func(s string) *corev1.PodSpec { return &corev1.PodSpec{Containers: []corev1.Container{{Name: "runner", Image: s}}} }
+	image := func(s string) *corev1.PodSpec {
+		return &corev1.PodSpec{Containers: []corev1.Container{{Name: "runner", Image: s}}}
+	}
 	named := withEnv(*image("registry.acme.example/mirror/digitalai:1"), "RELEASE_RUNNER_RELEASE_URL", "https://r")
 	hex := "fa6fdf0123456789abcdef0123456789abcdef01"
 	labels := map[string]string{"app.kubernetes.io/name": "runner"}
@@ -70,7 +72,9 @@ func TestReleaseLives(t *testing.T) {
 	loops := store.Verdict{Health: store.Unhealthy, Reason: store.CrashLoop, Raw: "CrashLoopBackOff", Container: "runner", Why: "runner keeps exiting."}
 	again := store.Verdict{Health: store.Degraded, Raw: "OOMKilled", Container: "runner", Why: "runner restarted."}
 	waits := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
-	in := func(ready bool, s corev1.ContainerState) *corev1.Pod { return podIn("release-runner-0", "runner", ready, s) }
+	in := func(ready bool, s corev1.ContainerState) *corev1.Pod {
+		return podIn("release-runner-0", "runner", ready, s)
+	}
 	goes := in(true, ranSince(time.Hour))
 	goes.DeletionTimestamp = &metav1.Time{Time: noon}
 	sleeps := in(true, ranSince(2*time.Hour))

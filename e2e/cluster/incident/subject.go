@@ -152,7 +152,7 @@ func (p *player) findWorkloads(ctx context.Context, s *subject) error {
 		return err
 	}
 	for _, pod := range pods.Items {
-		if metav1.GetControllerOf(&pod) == nil && s.runs(&pod) {
+		if !controlled(&pod) && s.runs(&pod) {
 			s.workloads = append(s.workloads, pod)
 		}
 	}
@@ -187,6 +187,12 @@ func (s *subject) runs(pod *corev1.Pod) bool {
 		return true
 	}
 	return l[managedBy] == "k8s-runner"
+}
+
+// controlled reports whether a controller that is here makes a pod anew; a session does not.
+func controlled(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	return owner != nil && owner.Kind != "AgenticSession"
 }
 
 // executor is the name of a pod in which Digital.ai's runner executes a step.
