@@ -156,7 +156,7 @@ func TestAmbientSessionsWithoutAPod(t *testing.T) {
 		{"no place", failed(`{type: Ready, status: "True"}, {type: PodScheduled, status: "False", reason: Unschedulable, message: 0/3 nodes}`), nil, wantVerdict{store.Unhealthy, store.StartFailed, "Unschedulable", "0/3 nodes."}},
 		{"no word", failed(""), nil, wantVerdict{store.Unhealthy, store.StartFailed, "", "The session failed and does not say why."}},
 		{"nonsense for conditions", "{phase: Failed, conditions: {type: Ready}, completionTime: soon}", nil, wantVerdict{store.Unhealthy, store.StartFailed, "", "does not say why"}},
-		{"Running, and no pod", "phase: Running", nil, wantVerdict{store.Unhealthy, store.RuntimeLost, "PodMissing", "The session says Running, but its pod is gone."}},
+		{"Running, and no pod", "phase: Running", nil, wantVerdict{store.Unknown, 0, "PodMissing", "The session says Running, but its pod is gone; it may have just ended."}},
 		{"Running, and asked to stop", "phase: Running", func(o *systems.Object) { o.Annotations = map[string]string{"ambient-code.io/desired-phase": "Stopped"} }, wantVerdict{health: store.Healthy}},
 		{"Running, and being deleted", "phase: Running", func(o *systems.Object) { o.Deleting = true }, wantVerdict{health: store.Healthy}},
 		{"its pod went missing", `{phase: Pending, conditions: [{type: PodCreated, status: "False", reason: PodMissing, message: "Pod not found, will recreate"}]}`, nil,
@@ -191,6 +191,33 @@ func TestAmbientSessionsWithoutAPod(t *testing.T) {
 		}
 		if strings.Contains(c.status, "completionTime: \"") && !w.Since.Equal(noon.Add(-3*time.Minute)) {
 			t.Errorf("%s: since %s", c.name, w.Since)
+		}
+	}
+}
+
+// The end of a pod and the session's word of it arrive apart: only what stays is a loss.
+func TestAmbientPodsThatStayGone(t *testing.T) {
+	v := newView("ambient", "team", "team")
+	v.Objects = []systems.Object{session(t, "s", "phase: Running")}
+	systems.Ambient.Assess(v)
+	first := v.Runner.Workloads[0]
+	if !first.Since.Equal(noon) || !first.Next.Equal(noon.Add(5*time.Second)) {
+		t.Errorf("since %s, next %s", first.Since, first.Next)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  wantVerdict
+	}{
+		{4 * time.Second, wantVerdict{store.Unknown, 0, "PodMissing", "may have just ended"}},
+		{5 * time.Second, wantVerdict{store.Unhealthy, store.RuntimeLost, "PodMissing", "The session says Running, but its pod has been gone for"}},
+		{time.Hour, wantVerdict{store.Unhealthy, store.RuntimeLost, "PodMissing", "has been gone for"}},
+	} {
+		later := newView("ambient", "team", "team")
+		later.Now, later.Prior, later.Objects = noon.Add(c.after), v.Runner, v.Objects
+		systems.Ambient.Assess(later)
+		c.want.check(t, c.after.String(), later.Runner.Workloads[0].Verdict)
+		if !later.Runner.Workloads[0].Since.Equal(noon) {
+			t.Errorf("%s later: since %s", c.after, later.Runner.Workloads[0].Since)
 		}
 	}
 }
