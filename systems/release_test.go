@@ -107,8 +107,8 @@ func TestReleaseLives(t *testing.T) {
 		{"our probe fails first", in(true, ranSince(time.Hour)), refused, "idle", wantVerdict{store.Unhealthy, 0, "ProbeFailed", "fails its health probe"}},
 		{"it restarted", in(true, ranSince(time.Minute)), again, "ready", wantVerdict{store.Degraded, 0, "OOMKilled", "restarted"}},
 		{"it restarted and registers", in(false, ranSince(time.Minute)), again, "registering", wantVerdict{store.Degraded, 0, "OOMKilled", "restarted"}},
-		{"diagnostic mode", sleeps, unproven, "not seen", wantVerdict{store.Unknown, 0, "NoProbe", "diagnostic mode: its container only sleeps"}},
-		{"its node's network", hosted, unproven, "not seen", wantVerdict{store.Unknown, 0, "NoProbe", "uses its node's network"}},
+		{"diagnostic mode", sleeps, unproven, "not seen", wantVerdict{store.Unknown, 0, "DiagnosticMode", "diagnostic mode: its container only sleeps"}},
+		{"its node's network", hosted, unproven, "not seen", wantVerdict{store.Unknown, 0, "HostNetwork", "uses its node's network"}},
 		{"its node's network, crashing", hostLoops, loops, "dead", wantVerdict{store.Unhealthy, store.CrashLoop, "CrashLoopBackOff", "keeps exiting"}},
 		{"its node's network, with a probe", probed, healthy, "ready", wantVerdict{store.Healthy, 0, "", "registered"}},
 	} {
