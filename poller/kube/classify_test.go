@@ -1,8 +1,6 @@
 package kube
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,88 +8,35 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"trackside/poller/kube/statuses"
 	"trackside/store"
 	"trackside/systems"
 )
 
-// status is one file of testdata/statuses; its README documents the fields.
-type status struct {
-	Now       time.Time
-	System    string
-	Component bool
-	OwnerGone bool
-	Node      *struct {
-		Name  string
-		Ready corev1.ConditionStatus
-		Since metav1.Time
-	}
-	Events []struct {
-		Reason, Message string
-		Count           int32
-		Last            metav1.Time
-	}
-	Prior  struct{ Running bool }
-	Pod    corev1.Pod
-	Expect expectation
-}
-
-type expectation struct {
-	Health, Reason, Raw, Container, Role, Why, Next string
-}
-
-func (s *status) facts() Facts {
-	sys := systems.Labelled
-	for _, x := range systems.All() {
-		if x.Name == s.System {
-			sys = x
-		}
-	}
-	object := objectOf("Pod", &s.Pod.ObjectMeta, &s.Pod.Spec)
-	component := s.Pod.Labels["app.kubernetes.io/kubiya-runner-component"]
-	f := Facts{Pod: &s.Pod, Main: sys.MainContainer(object, component), Component: s.Component, OwnerGone: s.OwnerGone,
-		Ran: s.Prior.Running, Thresholds: systems.ThresholdsOf(s.Pod.Annotations)}
-	if s.Node != nil {
-		f.Node = &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: s.Node.Name}, ready: s.Node.Ready, since: s.Node.Since}
-	}
-	for _, e := range s.Events {
-		f.Events = append(f.Events, &notice{reason: e.Reason, message: e.Message, count: e.Count, last: e.Last})
-	}
+// factsOf are the facts of a recorded status.
+func factsOf(s *statuses.Status) Facts {
+	f := FactsOf(s.Of(), &s.Pod, s.NodeObject(), s.EventObjects())
+	f.Component, f.OwnerGone, f.Ran = s.Component, s.OwnerGone, s.Prior.Running
 	return f
 }
 
-func readStatuses(t testing.TB) map[string]*status {
+func readStatuses(t testing.TB) []*statuses.Status {
 	t.Helper()
-	files, err := filepath.Glob("testdata/statuses/*.yaml")
-	if err != nil || len(files) < 60 {
-		t.Fatalf("found %d statuses (%v), want at least 60", len(files), err)
-	}
-	all := make(map[string]*status, len(files))
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := new(status)
-		if err := yaml.UnmarshalStrict(b, s); err != nil {
-			t.Fatalf("%s: %v", f, err)
-		}
-		all[strings.TrimSuffix(filepath.Base(f), ".yaml")] = s
+	all, err := statuses.Read("testdata")
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all
 }
 
 func TestClassifyAgreesWithTheHandKey(t *testing.T) {
-	for name, s := range readStatuses(t) {
-		t.Run(name, func(t *testing.T) {
-			v := Classify(s.facts(), s.Now)
-			got := expectation{v.Health.String(), v.Reason.String(), v.Raw, v.Container, string(v.Role), v.Why.At(s.Now), ""}
-			if !v.Next.IsZero() {
-				got.Next = v.Next.UTC().Format(time.RFC3339)
-			}
-			if diff := cmp.Diff(s.Expect, got); diff != "" {
+	for _, s := range readStatuses(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			v := Classify(factsOf(s), s.Now)
+			checkVerdict(t, v, s.Now)
+			if diff := cmp.Diff(s.Expect, statuses.Worded(v.Verdict, v.Role, s.Now)); diff != "" {
 				t.Errorf("the key (-) and the verdict (+) differ:\n%s", diff)
 			}
 		})
@@ -99,35 +44,37 @@ func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 }
 
 func TestStatusesAreDistinctAndSourced(t *testing.T) {
-	seen, sourced := map[[4]string]string{}, 0
-	for name, s := range readStatuses(t) {
-		key := [4]string{s.System, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
-		if other, ok := seen[key]; ok {
-			t.Errorf("%s and %s agree in system, reason, role and phase: %q", name, other, key)
+	type kind struct{ system, raw, role, phase string }
+	seen, anywhere, sourced := map[kind]string{}, map[kind]bool{}, 0
+	for _, s := range readStatuses(t) {
+		k := kind{s.System, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
+		if other, ok := seen[k]; ok {
+			t.Errorf("%s and %s agree in system, reason, role and phase: %q", s.Name, other, k)
 		}
-		seen[key] = name
-		b, err := os.ReadFile(filepath.Join("testdata/statuses", name+".yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasPrefix(string(b), "# Source: ") && !strings.HasPrefix(string(b), "# Source: none") {
+		seen[k] = s.Name
+		k.system = ""
+		anywhere[k] = true
+		if len(s.Sources) > 0 {
 			sourced++
 		}
 	}
-	if sourced < 40 {
-		t.Errorf("%d statuses name a public source, want at least 40", sourced)
+	if len(anywhere) < 60 {
+		t.Errorf("%d statuses differ in reason, role and phase, want at least 60", len(anywhere))
+	}
+	if sourced < len(seen)*4/5 {
+		t.Errorf("%d of %d statuses name a public source, want four of five", sourced, len(seen))
 	}
 }
 
 // A verdict may change by itself only at the time it names: the same pod one instant before Next says the same.
 func TestNothingChangesBeforeNext(t *testing.T) {
-	for name, s := range readStatuses(t) {
-		v := Classify(s.facts(), s.Now)
+	for _, s := range readStatuses(t) {
+		v := Classify(factsOf(s), s.Now)
 		if v.Next.IsZero() {
 			continue
 		}
-		if before := Classify(s.facts(), v.Next.Add(-time.Millisecond)); before.Health != v.Health || before.Reason != v.Reason {
-			t.Errorf("%s: %s/%s became %s/%s before its Next", name, v.Health, v.Reason, before.Health, before.Reason)
+		if before := Classify(factsOf(s), v.Next.Add(-time.Millisecond)); before.Health != v.Health || before.Reason != v.Reason {
+			t.Errorf("%s: %s/%s became %s/%s before its Next", s.Name, v.Health, v.Reason, before.Health, before.Reason)
 		}
 	}
 }
