@@ -1,6 +1,7 @@
 package systems
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trackside/store"
 )
@@ -70,27 +70,6 @@ func claimAgyn(o Object) (Claim, bool) {
 // agynEnrolment is the component that a Runner object, where its CRD is installed, adds to the runner of its name.
 const agynEnrolment = "enrolment"
 
-// agynDeclared is what is read of a Runner object (agynio/platform-controller api/v1alpha1).
-type agynDeclared struct {
-	Spec struct {
-		Labels          map[string]string `json:"labels"`
-		Capabilities    []string          `json:"capabilities"`
-		TokenSecretName string            `json:"tokenSecretName"`
-	} `json:"spec"`
-	Status struct {
-		RunnerID   string             `json:"runnerId"`
-		Conditions []metav1.Condition `json:"conditions"`
-	} `json:"status"`
-}
-
-// decode reads what was kept of a custom object. A CRD may let any type in: fields of another type than expected stay zero, and the
-// rest is read all the same, which is what encoding/json does.
-func decode(o Object, into any) {
-	if b, err := json.Marshal(o.Custom); err == nil {
-		_ = json.Unmarshal(b, into)
-	}
-}
-
 // assessAgyn adds what a Runner object says of the enrolment, what the runner offers, and how much it carries.
 func assessAgyn(v *View) {
 	for _, o := range v.Of("Runner") {
@@ -106,58 +85,55 @@ func assessAgyn(v *View) {
 }
 
 func agynDeclare(v *View, o Object) {
-	var d agynDeclared
-	decode(o, &d)
-	c := store.Component{Name: agynEnrolment, Kind: "Runner", Object: o.Name, Verdict: agynReady(o, &d, v.Now)}
+	c := store.Component{Name: agynEnrolment, Kind: "Runner", Object: o.Name, Verdict: agynReady(o, v.Now)}
 	if c.Health != store.Healthy {
 		c.Inspect = v.Kubectl("describe runners.platform.agyn.io " + o.Name + " -n " + o.Namespace)
 	}
 	v.Runner.Components = append(v.Runner.Components, c)
-	v.Fact("Runner ID", clean(d.Status.RunnerID))
-	v.Fact("Declared capabilities", clean(strings.Join(d.Spec.Capabilities, ", ")))
-	var labels []string
-	for _, k := range slices.Sorted(maps.Keys(d.Spec.Labels)) {
-		labels = append(labels, k+"="+d.Spec.Labels[k])
+	v.Fact("Runner ID", clean(textAt(o.Custom, "status", "runnerId")))
+	var capabilities, labels []string
+	list, _ := dig(o.Custom, "spec", "capabilities").([]any)
+	for _, c := range list {
+		if s, ok := c.(string); ok {
+			capabilities = append(capabilities, s)
+		}
+	}
+	v.Fact("Declared capabilities", clean(strings.Join(capabilities, ", ")))
+	pairs, _ := dig(o.Custom, "spec", "labels").(map[string]any)
+	for _, k := range slices.Sorted(maps.Keys(pairs)) {
+		labels = append(labels, k+"="+textAt(pairs, k))
 	}
 	v.Fact("Labels", clean(strings.Join(labels, ", ")))
 }
 
 // agynReady is the verdict that the Ready condition of a Runner object makes.
-func agynReady(o Object, d *agynDeclared, now time.Time) store.Verdict {
-	i := slices.IndexFunc(d.Status.Conditions, func(c metav1.Condition) bool { return c.Type == "Ready" })
+func agynReady(o Object, now time.Time) store.Verdict {
+	c, ok := conditionsOf(o)["Ready"]
 	end := o.Created.Add(DefaultThresholds.StartGrace)
 	switch {
-	case i < 0 && now.Before(end):
+	case !ok && now.Before(end):
 		return store.Verdict{Health: store.Unknown, Raw: "NoCondition", Why: store.Sentence("The Runner object does not say yet whether it is enrolled; grace ends " + store.Until(end) + "."), Next: end}
-	case i < 0:
+	case !ok:
 		return store.Verdict{Health: store.Unknown, Raw: "NoCondition", Why: "The Runner object does not say whether it is enrolled: it has no condition Ready. Look at the platform-controller."}
 	}
-	c := d.Status.Conditions[i]
 	said := ""
-	if m := store.Clean(c.Message, 160); m != "" {
+	if m := store.Clean(c.message, 160); m != "" {
 		said = ": " + strings.TrimRight(m, ".")
 	}
-	v := store.Verdict{Raw: c.Reason, Message: c.Message, Since: c.LastTransitionTime.Time}
+	v := store.Verdict{Raw: c.reason, Message: c.message, Since: c.since}
 	switch {
-	case c.Status == metav1.ConditionTrue:
+	case c.status == "True":
 		v.Health, v.Why = store.Healthy, "The runner is registered."
-	case c.Reason == "CredentialMissing":
+	case c.reason == "CredentialMissing":
 		v.Health, v.Reason = store.Unhealthy, store.ConfigInvalid
 		v.Why = store.Sentence("The runner's token is lost (CredentialMissing" + said + "). Delete its Runner object and declare it again: that is the only way to a new one.")
-	case c.Reason == "Failed":
+	case c.reason == "Failed":
 		v.Health, v.Reason = store.Unhealthy, store.ConfigInvalid
 		v.Why = store.Sentence("The runner could not be registered (Failed" + said + ").")
 	default:
-		v.Health, v.Why = store.Degraded, store.Sentence("The runner is not registered yet ("+store.Clean(firstOf(c.Reason, string(c.Status)), 60)+said+").")
+		v.Health, v.Why = store.Degraded, store.Sentence("The runner is not registered yet ("+store.Clean(cmp.Or(c.reason, c.status, "no reason"), 60)+said+").")
 	}
 	return v
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // agynCapabilities words CAPABILITY_IMPLEMENTATIONS, a JSON object such as {"docker":"rootless"}.
@@ -181,12 +157,7 @@ func agynVolumes(v *View) {
 	claims := v.Of("PersistentVolumeClaim")
 	unbound := 0
 	for _, o := range claims {
-		var c struct {
-			Status struct {
-				Phase string `json:"phase"`
-			} `json:"status"`
-		}
-		if decode(o, &c); c.Status.Phase != string(corev1.ClaimBound) {
+		if textAt(o.Custom, "status", "phase") != string(corev1.ClaimBound) {
 			unbound++
 		}
 	}
