@@ -27,6 +27,8 @@ type View struct {
 	// Runner may be changed: the verdicts of its components and workloads, more components, its facts. Its own verdict is made
 	// afterwards.
 	Runner *store.Runner
+	// Prior is the runner as it was last shown, nil when it was not: it tells since when something that leaves no trace is missing.
+	Prior *store.Runner
 	// Objects are those of its components, and those of the system's watches that claim it.
 	Objects []Object
 	// Pods are the runner's pods by UID.

@@ -14,11 +14,11 @@ import (
 )
 
 // assess asks the runner's system for what only it knows.
-func (o *observation) assess(sys *systems.System, r *store.Runner, parts []part, work []*corev1.Pod, customs []*custom) {
+func (o *observation) assess(sys *systems.System, r, prior *store.Runner, parts []part, work []*corev1.Pod, customs []*custom) {
 	if sys.Assess == nil {
 		return
 	}
-	v := &systems.View{Now: o.now, Runner: r, Pods: map[string]*corev1.Pod{}, Kubectl: o.cluster.kubectl, Nodes: o.set.nodes}
+	v := &systems.View{Now: o.now, Runner: r, Prior: prior, Pods: map[string]*corev1.Pod{}, Kubectl: o.cluster.kubectl, Nodes: o.set.nodes}
 	for _, p := range parts {
 		v.Objects = append(v.Objects, p.object)
 		for _, pod := range p.pods {

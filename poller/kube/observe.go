@@ -65,7 +65,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	r.Workloads = append(r.Workloads, o.lostWork(ref, r.Workloads, before)...)
 	r.Version = o.runnerVersion(sys, parts, r.Components)
 	r.Observed, r.Requested = state(parts)
-	o.assess(sys, r, parts, work, customs)
+	o.assess(sys, r, prior, parts, work, customs)
 	slices.SortFunc(r.Workloads, func(a, b store.Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 	})
