@@ -99,11 +99,11 @@ func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 }
 
 func TestStatusesAreDistinctAndSourced(t *testing.T) {
-	seen, sourced := map[[3]string]string{}, 0
+	seen, sourced := map[[4]string]string{}, 0
 	for name, s := range readStatuses(t) {
-		key := [3]string{s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
+		key := [4]string{s.System, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
 		if other, ok := seen[key]; ok {
-			t.Errorf("%s and %s agree in reason, role and phase: %q", name, other, key)
+			t.Errorf("%s and %s agree in system, reason, role and phase: %q", name, other, key)
 		}
 		seen[key] = name
 		b, err := os.ReadFile(filepath.Join("testdata/statuses", name+".yaml"))
