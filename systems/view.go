@@ -1,6 +1,7 @@
 package systems
 
 import (
+	"cmp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -78,4 +79,25 @@ func (v *View) Worsen(component string, verdict store.Verdict) bool {
 		}
 	}
 	return false
+}
+
+// Judge gives a component, and the pods of it that do not fail and are not on their way out, the verdict of its system instead of the
+// general one.
+func (v *View) Judge(component string, verdict store.Verdict) {
+	for i := range v.Runner.Components {
+		if c := &v.Runner.Components[i]; c.Name == component {
+			replace(&c.Verdict, verdict)
+		}
+	}
+	for i := range v.Runner.Workloads {
+		if w := &v.Runner.Workloads[i]; w.Component == component && !w.Failing() && w.Raw != "Terminating" {
+			replace(&w.Verdict, verdict)
+		}
+	}
+}
+
+// replace keeps the kubectl line of the verdict before where the new one has none.
+func replace(old *store.Verdict, verdict store.Verdict) {
+	verdict.Inspect = cmp.Or(verdict.Inspect, old.Inspect)
+	*old = verdict
 }

@@ -84,7 +84,11 @@ func sameWatch(a, b systems.Watch) bool {
 // askServed lists the resources of a group and version; none when the API server does not know it.
 func (c *Cluster) askServed(ctx context.Context, groupVersion string) ([]string, error) {
 	list := &metav1.APIResourceList{}
-	err := c.client.Discovery().RESTClient().Get().AbsPath("/apis/" + groupVersion).Do(ctx).Into(list)
+	path := "/apis/" + groupVersion
+	if !strings.Contains(groupVersion, "/") {
+		path = "/api/" + groupVersion // the core group
+	}
+	err := c.client.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).Into(list)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -147,6 +151,9 @@ func reduce(u *unstructured.Unstructured, w *systems.Watch) *custom {
 		if v, ok, err := unstructured.NestedFieldNoCopy(u.Object, fields...); ok && err == nil && v != nil {
 			_ = unstructured.SetNestedField(c.content, bounded(v, 0), fields...)
 		}
+	}
+	if len(c.claims()) == 0 { // nobody's: enough for the informer to know it
+		c.content, c.Labels, c.Annotations, c.OwnerReferences = nil, nil, nil, nil
 	}
 	return c
 }
