@@ -104,10 +104,17 @@ func recovery(ctx context.Context, p *player, s *subject) error {
 	if err := p.recoverNodes(ctx, s); err != nil {
 		return err
 	}
+	if err := p.recoverSessions(ctx, s.namespace); err != nil {
+		return err
+	}
 	for _, c := range s.components {
-		if err := p.recoverTemplate(ctx, c); err != nil {
+		if err := errors.Join(p.recoverTemplate(ctx, c), p.recoverClass(ctx, c)); err != nil {
 			return err
 		}
+	}
+	s, err := p.find(ctx) // sessions have new pods by now
+	if err != nil {
+		return err
 	}
 	for _, pod := range s.allPods() {
 		if err := p.recoverPod(ctx, &pod); err != nil {
@@ -248,6 +255,9 @@ func terminated(pod *corev1.Pod) bool {
 func (p *player) heal(ctx context.Context, pod *corev1.Pod) error {
 	if err := p.touched(ctx, pod, ""); err != nil {
 		return err
+	}
+	if pod.Annotations[stages.Incident] == deadWarm {
+		return p.backdate(ctx, pod)
 	}
 	well, err := p.status(ctx, pod, func(pod *corev1.Pod) {
 		for _, c := range pod.Status.ContainerStatuses {
