@@ -64,6 +64,7 @@ func standard() []place {
 		{kind: agyn, newName: "k8s-runner", newNamespace: "platform-2", newWorkspace: "agyn-workloads-2", behind: 1, workloads: 2},
 	}
 	places[0].files = append([]string{"enforcer"}, kubiyaFiles...) // the optional part, in one runner
+	places[3].files = append([]string{"declared"}, agyn.files...)  // one with a platform-controller, one without
 	for i, k := range labelled {
 		places = append(places, place{kind: k, newName: k.name, newNamespace: k.namespace, newWorkspace: k.workspace, workloads: 2 - i%2})
 	}

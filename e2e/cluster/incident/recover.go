@@ -104,7 +104,7 @@ func recovery(ctx context.Context, p *player, s *subject) error {
 	if err := p.recoverNodes(ctx, s); err != nil {
 		return err
 	}
-	if err := p.recoverSessions(ctx, s.namespace); err != nil {
+	if err := errors.Join(p.recoverSessions(ctx, s.namespace), p.recoverDeclared(ctx, s)); err != nil {
 		return err
 	}
 	for _, c := range s.components {
