@@ -24,6 +24,8 @@ type observation struct {
 	set     *set
 	cluster *Cluster
 	now     time.Time
+	words   map[store.Ref]map[types.UID]*corev1.Pod // of pods that were in trouble since the last look
+	taken   []store.Evidence
 }
 
 // part is a component before its verdict.
@@ -51,6 +53,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	parts := o.parts(sys, ref)
 	work := o.work(sys, ref, parts)
 	if len(parts) == 0 && len(work) == 0 {
+		o.prove(sys, ref, nil, prior, nil, nil)
 		return nil
 	}
 	r := &store.Runner{Ref: ref, Incarnation: incarnation(parts)}
@@ -68,6 +71,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	r.Version = o.runnerVersion(sys, parts, r.Components)
 	r.Observed, r.Requested = state(parts)
 	r.Verdict = runnerVerdict(r, o.now)
+	o.prove(sys, ref, r, prior, parts, work)
 	return r
 }
 
