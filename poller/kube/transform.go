@@ -186,7 +186,7 @@ func slimAnnotations(a map[string]string) map[string]string {
 // slimSpec drops the environment, volumes, mounts, commands and everything else that no verdict uses.
 func slimSpec(s *corev1.PodSpec) corev1.PodSpec {
 	return corev1.PodSpec{
-		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates,
+		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates, ImagePullSecrets: s.ImagePullSecrets,
 		InitContainers: slimContainers(s.InitContainers), Containers: slimContainers(s.Containers),
 	}
 }
