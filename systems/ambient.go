@@ -30,6 +30,7 @@ const (
 	ambientSessions  = "sessions"
 	agenticSession   = "AgenticSession"
 	projectSettings  = "ProjectSettings"
+	podMissing       = "PodMissing" // the operator's word
 )
 
 // Ambient is the Ambient Code Platform. A runner is a namespace in which its sessions run: that is what a team is given, what has
@@ -108,6 +109,7 @@ func assessAmbient(v *View) {
 	}
 	if len(v.Runner.Components) == 0 {
 		v.Runner.Components = append(v.Runner.Components, sessionsOf(v, sessions))
+		v.Runner.Version = v.Runner.Components[0].Version
 	}
 }
 
@@ -232,15 +234,35 @@ func sessionAlone(v *View, o Object) store.Verdict {
 	case o.Deleting || o.Annotations[ambientDesired] == "Stopped":
 		return store.Verdict{}
 	case phase == "Running":
-		return store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: "PodMissing", Why: "The session says Running, but its pod is gone."}
+		return podGone(v, o)
 	case phase != "Pending" && phase != "Creating":
 		return store.Verdict{}
-	case created.reason == "PodMissing" && created.status == "False":
+	case created.reason == podMissing && created.status == "False":
 		return store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: created.reason, Message: created.message, Since: created.since,
 			Why: store.Sentence("The session lost its pod and waits for another" + after(created.message) + ".")}
 	default:
 		return sessionWaits(v, o, phase)
 	}
+}
+
+// podGoneGrace is how long a session may say Running without a pod: it is told of its pod's end, and so are we, a moment later.
+const podGoneGrace = 5 * time.Second
+
+// podGone is a session that says Running and has no pod. A pod that is gone leaves no time: it counts from when that was first seen.
+func podGone(v *View, o Object) store.Verdict {
+	since := v.Now
+	if v.Prior != nil {
+		for i := range v.Prior.Workloads {
+			if w := &v.Prior.Workloads[i]; w.UID == string(o.UID) && w.Raw == podMissing {
+				since = w.Since
+			}
+		}
+	}
+	if end := since.Add(podGoneGrace); v.Now.Before(end) {
+		return store.Verdict{Health: store.Unknown, Raw: podMissing, Since: since, Next: end, Why: "The session says Running, but its pod is gone; it may have just ended."}
+	}
+	return store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: podMissing, Since: since,
+		Why: store.Sentence("The session says Running, but its pod has been gone for " + store.For(since) + ".")}
 }
 
 // sessionWaits is a session for which no pod has been made yet.
@@ -293,7 +315,7 @@ func sessionReason(o Object, c statusCondition) store.Reason {
 		return store.ConfigInvalid
 	case "CrashLoopBackOff":
 		return store.CrashLoop
-	case "PodMissing":
+	case podMissing:
 		return store.RuntimeLost
 	}
 	switch started := conditionsOf(o)["RunnerStarted"]; {
@@ -353,10 +375,30 @@ func sessionsOf(v *View, sessions []Object) store.Component {
 			waits++
 		}
 		c.Desired++
+		c.Version, c.Image = common(c.Version, sessionImage(w)), sessionImage(w)
 	}
 	c.Verdict = placeVerdict(int(c.Ready), waits, int(c.Desired), sessions)
 	c.Unproven = c.Unproven || c.Ready > 0 && unproven
 	return c
+}
+
+// sessionImage is the image of the runner in a session's pod.
+func sessionImage(w *store.Workload) string {
+	for _, c := range w.Containers {
+		if c.Name == ambientPod {
+			return c.Image
+		}
+	}
+	return ""
+}
+
+// common is the version that images have in common so far.
+func common(version, image string) string {
+	own := ImageVersion(image)
+	if version != "" && version != own {
+		return "mixed"
+	}
+	return own
 }
 
 // placeVerdict is how a namespace is in which so many sessions run well, so many come up, and so many have a pod at all.

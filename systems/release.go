@@ -137,11 +137,11 @@ func releaseState(v *View, set Object, server string) (state string, verdict sto
 	case status == nil || status.State.Running == nil:
 		return releaseRegistering, verdict
 	}
-	if why := releaseBlind(&pod.Spec); why != "" && (c.Health == store.Healthy || c.Health == store.Unknown) {
-		return releaseUnseen, store.Verdict{Health: store.Unknown, Raw: "NoProbe", Why: why}
+	if raw, why := releaseBlind(&pod.Spec); why != "" && (c.Health == store.Healthy || c.Health == store.Unknown) {
+		return releaseUnseen, store.Verdict{Health: store.Unknown, Raw: raw, Why: why}
 	}
 	if c.Reason == store.NoReason && slices.Contains(releaseWaits, c.Raw) {
-		return releaseLife(v, pod, status, c, server)
+		return releaseLife(v, set, pod, c, server)
 	}
 	if status.Ready {
 		return releaseReady, verdict
@@ -149,15 +149,15 @@ func releaseState(v *View, set Object, server string) (state string, verdict sto
 	return releaseRegistering, verdict
 }
 
-// releaseBlind is why nothing can be seen of a runner whose container runs.
-func releaseBlind(spec *corev1.PodSpec) store.Sentence {
+// releaseBlind is why nothing can be seen of a runner whose container runs, in a word and in a sentence; both blank when it can.
+func releaseBlind(spec *corev1.PodSpec) (raw string, why store.Sentence) {
 	switch {
 	case idling(spec):
-		return "runner is in diagnostic mode: its container only sleeps, and no runner works in it."
+		return "DiagnosticMode", "runner is in diagnostic mode: its container only sleeps, and no runner works in it."
 	case spec.HostNetwork && !probedAt(spec):
-		return "runner uses its node's network, where the chart leaves out its probes: nothing shows whether it is registered."
+		return "HostNetwork", "runner uses its node's network, where the chart leaves out its probes: nothing shows whether it is registered."
 	}
-	return ""
+	return "", ""
 }
 
 func probedAt(spec *corev1.PodSpec) bool {
@@ -165,9 +165,10 @@ func probedAt(spec *corev1.PodSpec) bool {
 }
 
 // releaseLife tells a runner that is registered from one that is not yet, and from one that was.
-func releaseLife(v *View, pod *corev1.Pod, status *corev1.ContainerStatus, c store.Component, server string) (string, store.Verdict) {
+func releaseLife(v *View, set Object, pod *corev1.Pod, c store.Component, server string) (string, store.Verdict) {
+	status := statusOf(pod, releaseContainer)
 	began := status.State.Running.StartedAt.Time
-	end := began.Add(ThresholdsOf(pod.Annotations).StartGrace)
+	end := began.Add(ThresholdsOf(set.Annotations).StartGrace)
 	said := store.Verdict{Raw: c.Raw, Message: c.Message, Container: releaseContainer}
 	unready := readyCondition(pod)
 	switch {

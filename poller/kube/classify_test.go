@@ -34,7 +34,7 @@ func readStatuses(t testing.TB) []*statuses.Status {
 func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 	for _, s := range readStatuses(t) {
 		t.Run(s.Name, func(t *testing.T) {
-			v := Classify(factsOf(s), s.Now)
+			v := VerdictOf(s.Of(), factsOf(s), s.Beside(), s.Now)
 			checkVerdict(t, v, s.Now)
 			if diff := cmp.Diff(s.Expect, statuses.Worded(v.Verdict, v.Role, s.Now)); diff != "" {
 				t.Errorf("the key (-) and the verdict (+) differ:\n%s", diff)
@@ -44,15 +44,15 @@ func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 }
 
 func TestStatusesAreDistinctAndSourced(t *testing.T) {
-	type kind struct{ system, raw, role, phase string }
+	type kind struct{ system, health, raw, role, phase string }
 	seen, anywhere, sourced := map[kind]string{}, map[kind]bool{}, 0
 	for _, s := range readStatuses(t) {
-		k := kind{s.System, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
+		k := kind{s.System, s.Expect.Health, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
 		if other, ok := seen[k]; ok {
-			t.Errorf("%s and %s agree in system, reason, role and phase: %q", s.Name, other, k)
+			t.Errorf("%s and %s agree in system, health, reason, role and phase: %q", s.Name, other, k)
 		}
 		seen[k] = s.Name
-		k.system = ""
+		k.system, k.health = "", ""
 		anywhere[k] = true
 		if len(s.Sources) > 0 {
 			sourced++
@@ -69,6 +69,9 @@ func TestStatusesAreDistinctAndSourced(t *testing.T) {
 // A verdict may change by itself only at the time it names: the same pod one instant before Next says the same.
 func TestNothingChangesBeforeNext(t *testing.T) {
 	for _, s := range readStatuses(t) {
+		if s.Pod.Name == "" {
+			continue
+		}
 		v := Classify(factsOf(s), s.Now)
 		if v.Next.IsZero() {
 			continue

@@ -55,6 +55,6 @@ func update(path string, text []byte) error {
 func verdict(s *statuses.Status) statuses.Verdict {
 	f := kube.FactsOf(s.Of(), &s.Pod, s.NodeObject(), s.EventObjects())
 	f.Component, f.OwnerGone, f.Ran = s.Component, s.OwnerGone, s.Prior.Running
-	v := kube.Classify(f, s.Now)
+	v := kube.VerdictOf(s.Of(), f, s.Beside(), s.Now)
 	return statuses.Worded(v.Verdict, v.Role, s.Now)
 }

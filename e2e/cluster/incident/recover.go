@@ -107,6 +107,9 @@ func recovery(ctx context.Context, p *player, s *subject) error {
 	if err := errors.Join(p.recoverSessions(ctx, s.namespace), p.recoverDeclared(ctx, s)); err != nil {
 		return err
 	}
+	if err := p.recoverScaleSet(ctx, s); err != nil {
+		return err
+	}
 	for _, c := range s.components {
 		if err := errors.Join(p.recoverTemplate(ctx, c), p.recoverClass(ctx, c)); err != nil {
 			return err
@@ -215,7 +218,7 @@ func (p *player) recoverTemplate(ctx context.Context, c *component) error {
 // recoverPod undoes what befell one pod.
 func (p *player) recoverPod(ctx context.Context, pod *corev1.Pod) error {
 	a := pod.Annotations
-	controlled := metav1.GetControllerOf(pod) != nil
+	replaced := controlled(pod)
 	switch {
 	case a[stages.HTTPDelay] != "" || a[stages.HTTP] != "" && a[stages.HTTP] != "200 ok":
 		if err := p.annotate(ctx, pod, map[string]string{stages.HTTP: "200 ok", stages.HTTPDelay: ""}); err != nil {
@@ -229,8 +232,8 @@ func (p *player) recoverPod(ctx context.Context, pod *corev1.Pod) error {
 		}
 	}
 	switch {
-	case controlled && pod.Status.Phase != corev1.PodRunning, a[made] != "":
-		if err := p.remove(ctx, pod); err != nil && !controlled { // a StatefulSet takes the name again at once
+	case replaced && pod.Status.Phase != corev1.PodRunning, a[made] != "":
+		if err := p.remove(ctx, pod); err != nil && !replaced { // a StatefulSet takes the name again at once
 			return err
 		}
 		p.say("pod %s/%s: removed", pod.Namespace, pod.Name)

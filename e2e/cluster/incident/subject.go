@@ -93,6 +93,9 @@ func (p *player) findComponents(ctx context.Context, s *subject) error {
 		}
 	}
 	s.addBare(pods.Items)
+	if err := p.addScaleSet(ctx, s); err != nil {
+		return err
+	}
 	slices.SortFunc(s.components, func(a, b *component) int { return cmp.Compare(a.name, b.name) })
 	return nil
 }
@@ -152,7 +155,7 @@ func (p *player) findWorkloads(ctx context.Context, s *subject) error {
 		return err
 	}
 	for _, pod := range pods.Items {
-		if metav1.GetControllerOf(&pod) == nil && s.runs(&pod) {
+		if !controlled(&pod) && s.runs(&pod) {
 			s.workloads = append(s.workloads, pod)
 		}
 	}
@@ -183,10 +186,20 @@ func (s *subject) runs(pod *corev1.Pod) bool {
 		return l[instance] == s.name
 	case l[sessionLabel] != "" || l["ambient-code.io/managed-by"] == "ambient-control-plane":
 		return s.name == s.namespace
+	case l[scaleSetName] != "":
+		return l[scaleSetName] == s.name && l[appComponent] == "runner"
+	case l[buildkiteJob] != "", l[gitlabJob] != "":
+		return true
 	case l[app] == "workflow-runner", executor.MatchString(pod.Name):
 		return true
 	}
 	return l[managedBy] == "k8s-runner"
+}
+
+// controlled reports whether a controller that is here makes a pod anew; a session does not.
+func controlled(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	return owner != nil && owner.Kind != "AgenticSession"
 }
 
 // executor is the name of a pod in which Digital.ai's runner executes a step.

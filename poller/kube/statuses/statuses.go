@@ -38,7 +38,14 @@ type Status struct {
 		Last            metav1.Time
 	}
 	Prior  struct{ Running bool }
-	Pod    corev1.Pod
+	Pod    corev1.Pod // one without a name is not there
+	// Objects are what else of the runner its system sees.
+	Objects []struct {
+		Kind, Name  string
+		Annotations map[string]string
+		Created     time.Time
+		Custom      map[string]any
+	}
 	Expect Verdict
 
 	// Name is the file's, without its ending.
@@ -131,6 +138,15 @@ func (s *Status) NodeObject() *corev1.Node {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.Node.Name}}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: s.Node.Ready, LastTransitionTime: s.Node.Since}}
 	return n
+}
+
+// Beside are the objects that its system sees beside the pod.
+func (s *Status) Beside() []systems.Object {
+	out := make([]systems.Object, len(s.Objects))
+	for i, o := range s.Objects {
+		out[i] = systems.Object{Kind: o.Kind, Namespace: s.Pod.Namespace, Name: o.Name, Annotations: o.Annotations, Created: o.Created, Custom: o.Custom}
+	}
+	return out
 }
 
 // EventObjects are the Warning events about the pod.
