@@ -36,6 +36,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteComponentStmt, err = db.PrepareContext(ctx, deleteComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteComponent: %w", err)
 	}
+	if q.deleteReportRunnerStmt, err = db.PrepareContext(ctx, deleteReportRunner); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteReportRunner: %w", err)
+	}
+	if q.deleteReportTaskStmt, err = db.PrepareContext(ctx, deleteReportTask); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteReportTask: %w", err)
+	}
 	if q.deleteRunnerStmt, err = db.PrepareContext(ctx, deleteRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteRunner: %w", err)
 	}
@@ -54,8 +60,20 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findRefStmt, err = db.PrepareContext(ctx, findRef); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRef: %w", err)
 	}
+	if q.findReportTokenStmt, err = db.PrepareContext(ctx, findReportToken); err != nil {
+		return nil, fmt.Errorf("error preparing query FindReportToken: %w", err)
+	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
+	}
+	if q.listReportRunnersStmt, err = db.PrepareContext(ctx, listReportRunners); err != nil {
+		return nil, fmt.Errorf("error preparing query ListReportRunners: %w", err)
+	}
+	if q.listReportTasksStmt, err = db.PrepareContext(ctx, listReportTasks); err != nil {
+		return nil, fmt.Errorf("error preparing query ListReportTasks: %w", err)
+	}
+	if q.listReportTokensStmt, err = db.PrepareContext(ctx, listReportTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query ListReportTokens: %w", err)
 	}
 	if q.listRunnersStmt, err = db.PrepareContext(ctx, listRunners); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRunners: %w", err)
@@ -69,6 +87,18 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putComponentStmt, err = db.PrepareContext(ctx, putComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutComponent: %w", err)
 	}
+	if q.putReportRunnerStmt, err = db.PrepareContext(ctx, putReportRunner); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportRunner: %w", err)
+	}
+	if q.putReportSequenceStmt, err = db.PrepareContext(ctx, putReportSequence); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportSequence: %w", err)
+	}
+	if q.putReportTaskStmt, err = db.PrepareContext(ctx, putReportTask); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportTask: %w", err)
+	}
+	if q.putReportTokenStmt, err = db.PrepareContext(ctx, putReportToken); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportToken: %w", err)
+	}
 	if q.putRunnerStmt, err = db.PrepareContext(ctx, putRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query PutRunner: %w", err)
 	}
@@ -81,6 +111,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.recordedAtStmt, err = db.PrepareContext(ctx, recordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordedAt: %w", err)
 	}
+	if q.reportSequenceStmt, err = db.PrepareContext(ctx, reportSequence); err != nil {
+		return nil, fmt.Errorf("error preparing query ReportSequence: %w", err)
+	}
+	if q.revokeReportTokenStmt, err = db.PrepareContext(ctx, revokeReportToken); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeReportToken: %w", err)
+	}
 	if q.runnerExistsStmt, err = db.PrepareContext(ctx, runnerExists); err != nil {
 		return nil, fmt.Errorf("error preparing query RunnerExists: %w", err)
 	}
@@ -92,6 +128,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setRecordedAtStmt, err = db.PrepareContext(ctx, setRecordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query SetRecordedAt: %w", err)
+	}
+	if q.setReportHeardStmt, err = db.PrepareContext(ctx, setReportHeard); err != nil {
+		return nil, fmt.Errorf("error preparing query SetReportHeard: %w", err)
 	}
 	if q.subjectsStmt, err = db.PrepareContext(ctx, subjects); err != nil {
 		return nil, fmt.Errorf("error preparing query Subjects: %w", err)
@@ -133,6 +172,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteComponentStmt: %w", cerr)
 		}
 	}
+	if q.deleteReportRunnerStmt != nil {
+		if cerr := q.deleteReportRunnerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteReportRunnerStmt: %w", cerr)
+		}
+	}
+	if q.deleteReportTaskStmt != nil {
+		if cerr := q.deleteReportTaskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteReportTaskStmt: %w", cerr)
+		}
+	}
 	if q.deleteRunnerStmt != nil {
 		if cerr := q.deleteRunnerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteRunnerStmt: %w", cerr)
@@ -163,9 +212,29 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findRefStmt: %w", cerr)
 		}
 	}
+	if q.findReportTokenStmt != nil {
+		if cerr := q.findReportTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findReportTokenStmt: %w", cerr)
+		}
+	}
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
+		}
+	}
+	if q.listReportRunnersStmt != nil {
+		if cerr := q.listReportRunnersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listReportRunnersStmt: %w", cerr)
+		}
+	}
+	if q.listReportTasksStmt != nil {
+		if cerr := q.listReportTasksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listReportTasksStmt: %w", cerr)
+		}
+	}
+	if q.listReportTokensStmt != nil {
+		if cerr := q.listReportTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listReportTokensStmt: %w", cerr)
 		}
 	}
 	if q.listRunnersStmt != nil {
@@ -188,6 +257,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putComponentStmt: %w", cerr)
 		}
 	}
+	if q.putReportRunnerStmt != nil {
+		if cerr := q.putReportRunnerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportRunnerStmt: %w", cerr)
+		}
+	}
+	if q.putReportSequenceStmt != nil {
+		if cerr := q.putReportSequenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportSequenceStmt: %w", cerr)
+		}
+	}
+	if q.putReportTaskStmt != nil {
+		if cerr := q.putReportTaskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportTaskStmt: %w", cerr)
+		}
+	}
+	if q.putReportTokenStmt != nil {
+		if cerr := q.putReportTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportTokenStmt: %w", cerr)
+		}
+	}
 	if q.putRunnerStmt != nil {
 		if cerr := q.putRunnerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putRunnerStmt: %w", cerr)
@@ -208,6 +297,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing recordedAtStmt: %w", cerr)
 		}
 	}
+	if q.reportSequenceStmt != nil {
+		if cerr := q.reportSequenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing reportSequenceStmt: %w", cerr)
+		}
+	}
+	if q.revokeReportTokenStmt != nil {
+		if cerr := q.revokeReportTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeReportTokenStmt: %w", cerr)
+		}
+	}
 	if q.runnerExistsStmt != nil {
 		if cerr := q.runnerExistsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing runnerExistsStmt: %w", cerr)
@@ -226,6 +325,11 @@ func (q *Queries) Close() error {
 	if q.setRecordedAtStmt != nil {
 		if cerr := q.setRecordedAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setRecordedAtStmt: %w", cerr)
+		}
+	}
+	if q.setReportHeardStmt != nil {
+		if cerr := q.setReportHeardStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setReportHeardStmt: %w", cerr)
 		}
 	}
 	if q.subjectsStmt != nil {
@@ -290,69 +394,95 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                    DBTX
-	tx                    *sql.Tx
-	addRefStmt            *sql.Stmt
-	addTransitionStmt     *sql.Stmt
-	componentNamesStmt    *sql.Stmt
-	deleteComponentStmt   *sql.Stmt
-	deleteRunnerStmt      *sql.Stmt
-	deleteSourceStmt      *sql.Stmt
-	deleteTransitionStmt  *sql.Stmt
-	deleteUnusedRefStmt   *sql.Stmt
-	deleteWorkloadStmt    *sql.Stmt
-	findRefStmt           *sql.Stmt
-	listComponentsStmt    *sql.Stmt
-	listRunnersStmt       *sql.Stmt
-	listSourcesStmt       *sql.Stmt
-	listWorkloadsStmt     *sql.Stmt
-	putComponentStmt      *sql.Stmt
-	putRunnerStmt         *sql.Stmt
-	putSourceStmt         *sql.Stmt
-	putWorkloadStmt       *sql.Stmt
-	recordedAtStmt        *sql.Stmt
-	runnerExistsStmt      *sql.Stmt
-	runnersWithOldStmt    *sql.Stmt
-	setHeardStmt          *sql.Stmt
-	setRecordedAtStmt     *sql.Stmt
-	subjectsStmt          *sql.Stmt
-	transitionsAtStmt     *sql.Stmt
-	transitionsBeforeStmt *sql.Stmt
-	transitionsSinceStmt  *sql.Stmt
-	workloadNamesStmt     *sql.Stmt
+	db                     DBTX
+	tx                     *sql.Tx
+	addRefStmt             *sql.Stmt
+	addTransitionStmt      *sql.Stmt
+	componentNamesStmt     *sql.Stmt
+	deleteComponentStmt    *sql.Stmt
+	deleteReportRunnerStmt *sql.Stmt
+	deleteReportTaskStmt   *sql.Stmt
+	deleteRunnerStmt       *sql.Stmt
+	deleteSourceStmt       *sql.Stmt
+	deleteTransitionStmt   *sql.Stmt
+	deleteUnusedRefStmt    *sql.Stmt
+	deleteWorkloadStmt     *sql.Stmt
+	findRefStmt            *sql.Stmt
+	findReportTokenStmt    *sql.Stmt
+	listComponentsStmt     *sql.Stmt
+	listReportRunnersStmt  *sql.Stmt
+	listReportTasksStmt    *sql.Stmt
+	listReportTokensStmt   *sql.Stmt
+	listRunnersStmt        *sql.Stmt
+	listSourcesStmt        *sql.Stmt
+	listWorkloadsStmt      *sql.Stmt
+	putComponentStmt       *sql.Stmt
+	putReportRunnerStmt    *sql.Stmt
+	putReportSequenceStmt  *sql.Stmt
+	putReportTaskStmt      *sql.Stmt
+	putReportTokenStmt     *sql.Stmt
+	putRunnerStmt          *sql.Stmt
+	putSourceStmt          *sql.Stmt
+	putWorkloadStmt        *sql.Stmt
+	recordedAtStmt         *sql.Stmt
+	reportSequenceStmt     *sql.Stmt
+	revokeReportTokenStmt  *sql.Stmt
+	runnerExistsStmt       *sql.Stmt
+	runnersWithOldStmt     *sql.Stmt
+	setHeardStmt           *sql.Stmt
+	setRecordedAtStmt      *sql.Stmt
+	setReportHeardStmt     *sql.Stmt
+	subjectsStmt           *sql.Stmt
+	transitionsAtStmt      *sql.Stmt
+	transitionsBeforeStmt  *sql.Stmt
+	transitionsSinceStmt   *sql.Stmt
+	workloadNamesStmt      *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                    tx,
-		tx:                    tx,
-		addRefStmt:            q.addRefStmt,
-		addTransitionStmt:     q.addTransitionStmt,
-		componentNamesStmt:    q.componentNamesStmt,
-		deleteComponentStmt:   q.deleteComponentStmt,
-		deleteRunnerStmt:      q.deleteRunnerStmt,
-		deleteSourceStmt:      q.deleteSourceStmt,
-		deleteTransitionStmt:  q.deleteTransitionStmt,
-		deleteUnusedRefStmt:   q.deleteUnusedRefStmt,
-		deleteWorkloadStmt:    q.deleteWorkloadStmt,
-		findRefStmt:           q.findRefStmt,
-		listComponentsStmt:    q.listComponentsStmt,
-		listRunnersStmt:       q.listRunnersStmt,
-		listSourcesStmt:       q.listSourcesStmt,
-		listWorkloadsStmt:     q.listWorkloadsStmt,
-		putComponentStmt:      q.putComponentStmt,
-		putRunnerStmt:         q.putRunnerStmt,
-		putSourceStmt:         q.putSourceStmt,
-		putWorkloadStmt:       q.putWorkloadStmt,
-		recordedAtStmt:        q.recordedAtStmt,
-		runnerExistsStmt:      q.runnerExistsStmt,
-		runnersWithOldStmt:    q.runnersWithOldStmt,
-		setHeardStmt:          q.setHeardStmt,
-		setRecordedAtStmt:     q.setRecordedAtStmt,
-		subjectsStmt:          q.subjectsStmt,
-		transitionsAtStmt:     q.transitionsAtStmt,
-		transitionsBeforeStmt: q.transitionsBeforeStmt,
-		transitionsSinceStmt:  q.transitionsSinceStmt,
-		workloadNamesStmt:     q.workloadNamesStmt,
+		db:                     tx,
+		tx:                     tx,
+		addRefStmt:             q.addRefStmt,
+		addTransitionStmt:      q.addTransitionStmt,
+		componentNamesStmt:     q.componentNamesStmt,
+		deleteComponentStmt:    q.deleteComponentStmt,
+		deleteReportRunnerStmt: q.deleteReportRunnerStmt,
+		deleteReportTaskStmt:   q.deleteReportTaskStmt,
+		deleteRunnerStmt:       q.deleteRunnerStmt,
+		deleteSourceStmt:       q.deleteSourceStmt,
+		deleteTransitionStmt:   q.deleteTransitionStmt,
+		deleteUnusedRefStmt:    q.deleteUnusedRefStmt,
+		deleteWorkloadStmt:     q.deleteWorkloadStmt,
+		findRefStmt:            q.findRefStmt,
+		findReportTokenStmt:    q.findReportTokenStmt,
+		listComponentsStmt:     q.listComponentsStmt,
+		listReportRunnersStmt:  q.listReportRunnersStmt,
+		listReportTasksStmt:    q.listReportTasksStmt,
+		listReportTokensStmt:   q.listReportTokensStmt,
+		listRunnersStmt:        q.listRunnersStmt,
+		listSourcesStmt:        q.listSourcesStmt,
+		listWorkloadsStmt:      q.listWorkloadsStmt,
+		putComponentStmt:       q.putComponentStmt,
+		putReportRunnerStmt:    q.putReportRunnerStmt,
+		putReportSequenceStmt:  q.putReportSequenceStmt,
+		putReportTaskStmt:      q.putReportTaskStmt,
+		putReportTokenStmt:     q.putReportTokenStmt,
+		putRunnerStmt:          q.putRunnerStmt,
+		putSourceStmt:          q.putSourceStmt,
+		putWorkloadStmt:        q.putWorkloadStmt,
+		recordedAtStmt:         q.recordedAtStmt,
+		reportSequenceStmt:     q.reportSequenceStmt,
+		revokeReportTokenStmt:  q.revokeReportTokenStmt,
+		runnerExistsStmt:       q.runnerExistsStmt,
+		runnersWithOldStmt:     q.runnersWithOldStmt,
+		setHeardStmt:           q.setHeardStmt,
+		setRecordedAtStmt:      q.setRecordedAtStmt,
+		setReportHeardStmt:     q.setReportHeardStmt,
+		subjectsStmt:           q.subjectsStmt,
+		transitionsAtStmt:      q.transitionsAtStmt,
+		transitionsBeforeStmt:  q.transitionsBeforeStmt,
+		transitionsSinceStmt:   q.transitionsSinceStmt,
+		workloadNamesStmt:      q.workloadNamesStmt,
 	}
 }
