@@ -32,6 +32,7 @@ func (s *Source) observe(r *runner, now time.Time) *store.Runner {
 	}
 	out := &store.Runner{Ref: s.ref(r), Incarnation: r.Incarnation, Verdict: v, Version: r.Version, Requested: r.Requested, Observed: r.Observed}
 	out.Facts = s.facts(r, state, now)
+	out.Components = []store.Component{s.process(r, v, now)}
 	for _, t := range r.ended {
 		out.Workloads = append(out.Workloads, s.workload(r, t, state))
 	}
@@ -40,6 +41,26 @@ func (s *Source) observe(r *runner, now time.Time) *store.Runner {
 	}
 	return out
 }
+
+// processName is the one component of a runner that reports itself.
+const processName = "process"
+
+// process is the runner's process, as its component: how it is, whatever became of its tasks.
+func (s *Source) process(r *runner, v store.Verdict, now time.Time) store.Component {
+	c := store.Component{Name: processName, Verdict: v, Version: r.Version, Desired: 1}
+	if v.Raw == rawTaskFailed {
+		c.Verdict = store.Verdict{Health: store.Healthy, Why: "It is registered and reports."}
+	}
+	if r.Observed != store.Enabled {
+		c.Desired = 0
+	} else if now.Sub(s.basis(r)) < s.cfg.Late && r.Problem == "" {
+		c.Ready = 1
+	}
+	return c
+}
+
+// rawTaskFailed is the raw reason where a task failed, and not its runner.
+const rawTaskFailed = "TaskFailed"
 
 // judge says how a runner is, and in one word what it is doing.
 func (s *Source) judge(r *runner, now time.Time) (store.Verdict, string) {
@@ -99,7 +120,7 @@ func taskTrouble(r *runner, now time.Time) (store.Verdict, bool) {
 	if !t.Failed || !now.Before(until) {
 		return store.Verdict{}, false
 	}
-	return store.Verdict{Health: store.Degraded, Raw: "TaskFailed", Next: until,
+	return store.Verdict{Health: store.Degraded, Raw: rawTaskFailed, Next: until,
 		Why: store.Sentence("Workload "+taskName(t)+" failed "+store.Ago(t.Ended)) + period(t.Error)}, true
 }
 
@@ -186,7 +207,7 @@ func (s *Source) workload(r *runner, t *task, state string) store.Workload {
 	switch {
 	case !t.Ended.IsZero() && t.Failed:
 		w.Phase, c.State = "failed", "terminated"
-		w.Verdict = store.Verdict{Health: store.Unhealthy, Raw: "TaskFailed", Since: t.Ended, Next: t.Ended.Add(taskLinger), Message: c.Message,
+		w.Verdict = store.Verdict{Health: store.Unhealthy, Raw: rawTaskFailed, Since: t.Ended, Next: t.Ended.Add(taskLinger), Message: c.Message,
 			Why: "It failed " + store.Sentence(store.Ago(t.Ended)) + period(t.Error)}
 		c.Message = ""
 	case !t.Ended.IsZero():

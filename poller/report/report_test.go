@@ -31,9 +31,15 @@ func TestSilence(t *testing.T) {
 		if r := w.runner("pod-1"); r.Reason != store.RuntimeLost {
 			t.Errorf("the reason is %v", r.Reason)
 		}
+		if n := w.live.Current().Totals().Reason(store.RuntimeLost); n != 1 {
+			t.Errorf("the fleet counts %d lost", n)
+		}
 		w.beat("pod-1")
 		w.pass(0)
 		w.wants("pod-1", store.Healthy, "available")
+		if c := w.runner("pod-1").Components; len(c) != 1 || c[0].Ready != 1 || c[0].Health != store.Healthy {
+			t.Errorf("its process is %+v", c)
+		}
 		if w.runner("pod-1").Recovered.IsZero() {
 			t.Error("its recovery is not shown")
 		}
