@@ -83,7 +83,7 @@ func (p *problem) ofHTTP(status int) {
 	case http.StatusNotFound:
 		p.Title, p.Detail = "Not found", "There is no page at this address."
 	case http.StatusMethodNotAllowed:
-		p.Title, p.Detail = "Not possible here", "This address can be read, and nothing else can be done with it."
+		p.Title, p.Detail = "Not possible here", "This address does not take that method."
 	default:
 		p.Detail = "The request was refused: " + http.StatusText(status) + "."
 	}
