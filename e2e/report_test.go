@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -337,5 +338,48 @@ func TestTrueLimits(t *testing.T) {
 		} else {
 			t.Logf("%q came after %.1f s", step.text, took.Seconds())
 		}
+	}
+}
+
+// TestReportShots writes pictures of runners that report, in all their states, into the folder that SHOTS names.
+func TestReportShots(t *testing.T) {
+	dir := os.Getenv("SHOTS")
+	if dir == "" {
+		t.Log("no folder is named by SHOTS: nothing is drawn")
+		return
+	}
+	must(t, os.MkdirAll(dir, 0o755))
+	b := startReporting(t, "--report-late", "6s", "--report-lost", "12s")
+	ctx := t.Context()
+	join := func(name string, self map[string]any) *client.Runner {
+		r := b.runner(name, self)
+		_, err := r.Register(ctx)
+		must(t, err)
+		return r
+	}
+	lost := join("vm-frankfurt-17.internal.example.com", map[string]any{"system": "nomad", "version": "1.9.3"})
+	release := map[string]any{"system": "release", "namespace": "digitalai", "uuid": "5f0c61c4-9a57-4f0e-8a39-0f6a3a3a1f10", "public_key": "ssh-ed25519 " + strings.Repeat("AAAAC3NzaC1lZDI1NTE5", 8),
+		"capacity": 4, "eviction_time_ms": 3600_000, "version": "26.1.2", "capabilities": []string{"remote", "remote-script", "container", "k8s"}}
+	ready, off := join("release-runner-0", release), join("release-runner-1", map[string]any{"system": "release", "namespace": "digitalai", "version": "26.1.2"})
+	must(t, b.ops.Ask(ctx, off.ID(), "disable"))
+	page := openLive(t, b.Board, "/")
+	has(t, page.Locator("#"+reportedRef("nomad", "", lost.Name).ID()), "Runtime lost", 6*soon)
+	pod := join("runner-standby-7c9d", nil)
+	for _, r := range []*client.Runner{ready, pod} {
+		_, err := r.Register(ctx)
+		must(t, err)
+		keepAlive(t, r)
+	}
+	task, err := b.ops.Queue(ctx, "agent", nil)
+	must(t, err)
+	a := takeTask(t, task, ready, pod)
+	for _, e := range []map[string]any{{"type": "token", "text": "I will run the tests first."}, {"type": "tool_start", "tool_name": "bash"},
+		{"type": "tool_end", "tool_state": "error", "output": "go: write /tmp/go-build: no space left on device"}, {"type": "error", "message": "tool bash failed three times: no space left on device"}} {
+		must(t, pod.Send(ctx, a.Callback, e))
+	}
+	has(t, page.Locator("#rows"), "no space left", soon)
+	for name, ref := range map[string]store.Ref{"lost": reportedRef("nomad", "", lost.Name), "release": reportedRef("release", "digitalai", "release-runner-0"),
+		"disabled": reportedRef("release", "digitalai", "release-runner-1"), "plue": reportedRef("plue", "", pod.Name)} {
+		shoot(t, b.Board, dir, name, "/", ref.Path(), "")
 	}
 }

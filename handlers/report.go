@@ -370,8 +370,7 @@ func readFields(r *http.Request) (fields, error) {
 func readFieldsOrNone(r *http.Request) (f fields, err error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return f, err
 		}
 		return f, fmt.Errorf("%w: the request broke off: %w", store.ErrInvalid, err)

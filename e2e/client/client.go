@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -122,9 +123,7 @@ func (r *Runner) post(ctx context.Context, address string, body any) (a Answer, 
 // Register is one call. The board's task, if it has one, is in the answer.
 func (r *Runner) Register(ctx context.Context) (Answer, error) {
 	self := map[string]any{"pod_name": r.Name, "pod_ip": "10.0.0.1"}
-	for k, v := range r.Self {
-		self[k] = v
-	}
+	maps.Copy(self, r.Self)
 	a, err := r.post(ctx, r.Base+"/internal/runners/register", self)
 	if err == nil {
 		r.id = a.RunnerID

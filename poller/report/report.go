@@ -108,6 +108,8 @@ type Source struct {
 	// waiting counts restored runners that may yet speak before they are late.
 	waiting int
 	synced  bool
+	// shown says that the source stands on the board.
+	shown   bool
 	source  store.Source
 	closed  chan struct{}
 	command int64
@@ -284,6 +286,7 @@ func (s *Source) sync(prev *store.Snapshot) {
 		return
 	}
 	s.synced = true
+	_, s.shown = prev.Source(s.cfg.Alias, SourceName)
 	for r := range prev.Runners() {
 		if r.Ref.Cluster == s.cfg.Alias && s.byRef[r.Ref] == nil {
 			s.gone[r.Ref] = struct{}{}
@@ -302,7 +305,8 @@ func (s *Source) freshness(now time.Time) []store.Source {
 	if s.waiting > 0 {
 		state, problem = store.SourceRestored, "Trackside has just started; not all runners have reported since."
 	}
-	if len(s.byID) == 0 && s.source.State == "" || s.source.State == state {
+	s.shown = s.shown || len(s.byID) > 0
+	if !s.shown || s.source.State == state {
 		return nil
 	}
 	s.source = store.Source{Cluster: s.cfg.Alias, Name: SourceName, State: state, Since: now, Heard: now, Problem: problem,

@@ -137,7 +137,7 @@ func TestRestart(t *testing.T) {
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		defer w.stop()
+		defer func() { w.stop() }()
 		w.register(plue("lost"))
 		w.register(plue("off"))
 		w.ask(2, store.Disabled)
@@ -151,6 +151,14 @@ func TestForget(t *testing.T) {
 		w.pass(saveLag)
 		if len(w.book.runners) != 1 {
 			t.Errorf("the book holds %d runners", len(w.book.runners))
+		}
+		w.ask(2, store.Enabled)
+		w.ask(2, store.Deleting)
+		w.pass(0)
+		w.restart(time.Minute) // nobody is left, and nobody is waited for
+		w.pass(0)
+		if src, ok := w.live.Current().Source("reported", "Reports"); !ok || src.State != store.SourceLive || w.live.Current().Len() != 0 {
+			t.Errorf("there are %d runners, and the source is %+v", w.live.Current().Len(), src)
 		}
 		if a := w.register(plue("lost")); a.Runner != 3 {
 			t.Errorf("an id was given twice: %d", a.Runner)
