@@ -93,8 +93,11 @@ func (h *Handlers) RegisterRunner(c echo.Context) error {
 		return err
 	}
 	reg, err := registration(f)
-	if err != nil {
+	if err != nil && reg.Name == "" {
 		return err
+	}
+	if err != nil {
+		reg.Wrong = store.Plain(err)
 	}
 	a, err := h.reports.Register(c.Request().Context(), g, reg)
 	if err != nil {

@@ -27,6 +27,8 @@ type Registration struct {
 	Capabilities []string
 	// Control says that it listens on a control channel.
 	Control bool
+	// Wrong says what could not be read of it, blank if all could. It is refused then, and the board shows why.
+	Wrong string
 }
 
 // Command is what a runner is told on its control channel.

@@ -202,10 +202,23 @@ func TestReportRefusals(t *testing.T) {
 		if err := json.Unmarshal([]byte(answer), &e); err != nil || status != c.status || !strings.Contains(e.Error, c.says) {
 			t.Errorf("%s %s %.80s: %d %.300s, want %d %q", c.method, c.path, c.body, status, answer, c.status, c.says)
 		}
-		if (status == 401) != (hd.Get("Www-Authenticate") != "") {
+		if (status == http.StatusUnauthorized) != (hd.Get("Www-Authenticate") != "") {
 			t.Errorf("%s: %d with WWW-Authenticate %q", c.path, status, hd.Get("Www-Authenticate"))
 		}
 	}
+}
+
+// A runner that may report and is refused is on the board, and says why.
+func TestRefusedIsShown(t *testing.T) {
+	r := newReporting(t, false)
+	status, answer, _ := r.call(t, "plue", "POST", "/internal/runners/register", `{"pod_name":"pod-9","pod_ip":"x","capacity":"four","system":"<b>"}`)
+	if status != http.StatusBadRequest || !strings.Contains(answer, "Capacity is not a whole number") {
+		t.Errorf("%d %s", status, answer)
+	}
+	eventually(t, "the board says why it is refused", func() bool {
+		x, err := r.live.Current().Runner(store.Ref{Cluster: "reported", System: "plue", Name: "pod-9"})
+		return err == nil && x.Health == store.Degraded && strings.Contains(string(x.Why), "is refused: capacity is not a whole number")
+	})
 }
 
 // A board that is told to takes reports without a token; a wrong one is wrong there too, and changing things takes an administrator.
@@ -289,5 +302,82 @@ func TestControlChannel(t *testing.T) {
 	}
 	if _, err := io.ReadAll(res.Body); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the channel ended with %v", err)
+	}
+}
+
+// A Digital.ai runner's life over a cable that is cut: it registers until it is let in, goes idle and comes back, and does as it is told, also
+// what it was told while it was away.
+func TestReleaseLife(t *testing.T) {
+	r := newReporting(t, false)
+	cable, err := client.NewCable(strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cable.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	life := &client.Life{Runner: &client.Runner{Base: "http://" + cable.Addr, Token: r.runner, Name: "pod-7", Self: map[string]any{"system": "release"},
+		HTTP: &http.Client{Transport: transport}}, Poll: 50 * time.Millisecond, Silence: 3 * time.Second}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	cable.Cut()
+	go func() { defer close(ended); life.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	ops := client.Admin{Base: r.url, Token: r.ops}
+	state := func(want string) {
+		t.Helper()
+		eventually(t, "the runner is "+want, func() bool { return life.State() == want })
+	}
+	ask := func(verb string) {
+		t.Helper()
+		if err := ops.Ask(ctx, 1, verb); err != nil {
+			t.Fatal(err)
+		}
+	}
+	board := func(health store.Health, requested, observed store.State) {
+		t.Helper()
+		ref := store.Ref{Cluster: "reported", System: "release", Name: "pod-7"}
+		eventually(t, "the board shows it "+health.String()+", to be "+requested.String()+" and "+observed.String(), func() bool {
+			x, err := r.live.Current().Runner(ref)
+			return err == nil && x.Health == health && x.Requested == requested && x.Observed == observed
+		})
+	}
+	state("registering")
+	cable.Mend()
+	state("ready")
+	board(store.Healthy, store.Enabled, store.Enabled)
+	ask("disable")
+	state("disabled")
+	board(store.Healthy, store.Disabled, store.Disabled)
+	ask("enable")
+	state("ready")
+	board(store.Healthy, store.Enabled, store.Enabled)
+	cable.Cut()
+	state("idle")
+	board(store.Degraded, store.Enabled, store.Enabled)
+	ask("disable")
+	board(store.Degraded, store.Disabled, store.Enabled)
+	cable.Mend()
+	state("disabled")
+	board(store.Healthy, store.Disabled, store.Disabled)
+	ask("enable")
+	state("ready")
+	ask("delete")
+	<-ended
+	eventually(t, "the board is empty", func() bool { return r.live.Current().Len() == 0 })
+	if got := strings.Join(life.Done(), " "); got != "disable enable disable enable delete" {
+		t.Errorf("the runner did %s", got)
+	}
+}
+
+// eventually fails the test when something has not come true in ten seconds.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(10 * time.Second); !f(); <-ticker.C {
+		if time.Now().After(end) {
+			t.Fatalf("not: %s", what)
+		}
 	}
 }

@@ -74,6 +74,13 @@ func tidy(g store.Grant, r store.Registration) (store.Registration, error) {
 		r.Capabilities[i] = store.Clean(c, maxWord)
 	}
 	switch {
+	case r.Wrong != "":
+		wrong := r.Wrong
+		r.Wrong, r.Capacity, r.Eviction = "", 0, nil
+		if !systemName.MatchString(r.System) {
+			r.System = DefaultSystem
+		}
+		return r, fmt.Errorf("%w: %s", store.ErrInvalid, wrong)
 	case !systemName.MatchString(r.System):
 		bad := store.Clean(r.System, maxWord)
 		r.System = DefaultSystem
