@@ -18,6 +18,7 @@ var arrows = []struct {
 	{"systems", []string{"trackside/store", "k8s.io/api", "k8s.io/apimachinery"}},
 	{"poller", []string{"trackside/store"}},
 	{"poller/kube", []string{"trackside/store", "trackside/systems", "k8s.io"}},
+	{"poller/report", []string{"trackside/store"}},
 	{"static", []string{"github.com/klauspost/compress"}},
 	{"views", []string{"trackside/store", "trackside/static", "github.com/a-h/templ"}},
 	{"handlers", []string{"trackside/store", "trackside/views", "github.com/labstack/echo/v4", "github.com/starfederation/datastar-go", "github.com/a-h/templ", "github.com/klauspost/compress"}},
