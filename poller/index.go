@@ -124,7 +124,7 @@ func identities(r *store.Runner) map[string]bool {
 		out[r.Incarnation] = true
 	}
 	for _, f := range r.Facts {
-		if f.Name == store.FactID {
+		if store.IsIdentity(f.Name) {
 			out[string(f.Value)] = true
 		}
 	}

@@ -140,7 +140,7 @@ func TestATestimonyFindsItsRunnerByIdentity(t *testing.T) {
 		j := join(t, nil)
 		defer j.end()
 		r := shown("east", "a", "k8s-runner")
-		r.Facts = []store.Fact{{Name: store.FactID, Value: "0f-1"}}
+		r.Facts = []store.Fact{{Name: "Runner ID", Value: "0f-1"}}
 		j.cluster.tell(store.Touched{Runners: []*store.Runner{r, shown("east", "a", "eu-1")}})
 		s := says("eu-1")
 		s.UID = "0f-1"

@@ -71,12 +71,27 @@ func (j *joining) join() {
 	if inService && j.t.Problem == nil {
 		j.itself()
 	}
-	j.r.Facts = append(j.r.Facts, j.t.facts()...)
+	for _, f := range j.t.facts() {
+		j.add(f)
+	}
 	j.disagreements()
 }
 
 func (j *joining) fact(name string, value Sentence) {
 	j.r.Facts = append(j.r.Facts, Fact{Name: name, Value: value})
+}
+
+// add adds a fact of the source: one that the cluster tells too, once where both say the same, else under a name of its own.
+func (j *joining) add(f Fact) {
+	i := slices.IndexFunc(j.r.Facts, func(o Fact) bool { return o.Name == f.Name })
+	switch {
+	case i < 0:
+	case j.r.Facts[i].Value == f.Value:
+		return
+	default:
+		f.Name += " by the " + j.t.Source
+	}
+	j.r.Facts = append(j.r.Facts, f)
 }
 
 // word is what the source says of the runner as a whole, or why it says nothing.

@@ -181,6 +181,12 @@ var joins = []struct {
 		health: store.Unknown, why: "The agyn API says enrolled, which proves nothing: agyn never writes offline. No watched cluster shows it."},
 	{name: "the same, of which nothing is said", said: []store.Testimony{said(func(t *store.Testimony) { t.Word, t.Health = "", store.Unknown })},
 		health: store.Unknown, why: "The agyn API says nothing of it."},
+	{name: "facts that the cluster tells too", observed: shownRunner(), said: []store.Testimony{said(func(t *store.Testimony) {
+		t.Facts = []store.Fact{{Name: "Pool", Value: "3 of 3"}, {Name: "Labels", Value: "a=b"}}
+	}), said(func(t *store.Testimony) {
+		t.Source, t.Facts = "other API", []store.Fact{{Name: "Pool", Value: "2 of 3"}}
+	})}, health: store.Healthy, why: "It is ready.",
+		facts: []string{"Pool: 3 of 3", "agyn API: says enrolled", "Labels: a=b", "other API: says enrolled", "Pool by the other API: 2 of 3"}},
 	{name: "hostile words", observed: shownRunner(), said: []store.Testimony{said(func(t *store.Testimony) {
 		t.Word, t.Health, t.Error = "\x02f0\x03\n%s"+strings.Repeat("x", 100), store.Unhealthy, "\xff\x00\x02a1\x03"
 	})}, health: store.Degraded, why: "The agyn API says f0 %s" + strings.Repeat("x", 55) + "…: \ufffd a1."},

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// FactID names the fact that tells under which identity a runner's own control plane knows it. A system that reads it from the
-// cluster says so, and a [Testimony] of that UID is about that runner, whatever either calls it.
-const FactID = "Identity"
+// IsIdentity reports whether a fact of that name tells under which identity a runner's own control plane knows it. Where a system
+// reads one from the cluster, a [Testimony] of that UID is about that runner, whatever either calls it.
+func IsIdentity(fact string) bool { return fact == "Runner ID" || fact == "Runner UUID" }
 
 // TestimonyKey identifies what one source says of one runner.
 type TestimonyKey struct {

@@ -38,6 +38,8 @@ type serveCmd struct {
 	ProbeVia   string   `help:"How health probes reach pods: pod-ip, api-proxy or off; by default pod-ip inside a cluster, api-proxy outside." placeholder:"WAY" enum:",pod-ip,api-proxy,off" default:""`
 	ProbeLimit int      `help:"Health probes under way at once (default ${default})." default:"32" placeholder:"N"`
 
+	besideFlags `embed:""`
+
 	Data     string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain   time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
 	ReadOnly bool          `help:"Never change anything in a cluster. Nothing does yet."`
@@ -66,6 +68,10 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	watched, err := s.watched(targets)
+	if err != nil {
+		return err
+	}
 	db, err := sqlite.Open(ctx, s.Data)
 	if err != nil {
 		return err
@@ -75,7 +81,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gone := unwatched(start, targets)
+	gone := unwatched(start, watched)
 	live := store.NewLive(start)
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
@@ -96,15 +102,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { retain(ctx, db, s.Retain, log); return nil })
-	group.Go(func() error { remember(ctx, db, live, targets); return nil })
+	group.Go(func() error { remember(ctx, db, live, watched); return nil })
 	return group.Wait()
 }
 
-// unwatched takes the sources of clusters that are not watched any more out of what was restored, and lists their runners.
-func unwatched(s *store.Snapshot, targets []target) (gone []store.Ref) {
-	watched := func(cluster string) bool {
-		return slices.ContainsFunc(targets, func(t target) bool { return t.alias == cluster })
-	}
+// unwatched takes the sources that are not asked any more out of what was restored, and lists their runners.
+func unwatched(s *store.Snapshot, aliases []string) (gone []store.Ref) {
+	watched := func(cluster string) bool { return slices.Contains(aliases, cluster) }
 	s.Sources = slices.DeleteFunc(s.Sources, func(x store.Source) bool { return !watched(x.Cluster) })
 	for r := range s.Runners() {
 		if !watched(r.Ref.Cluster) {
@@ -117,8 +121,8 @@ func unwatched(s *store.Snapshot, targets []target) (gone []store.Ref) {
 // rememberEvery is the pace at which the time a source last answered is saved, so that a restart shows the true age.
 const rememberEvery = 10 * time.Second
 
-// remember saves when each cluster last answered, now and then and at the end. A failure is the disk's, which recording tells of.
-func remember(ctx context.Context, db *sqlite.DB, live *store.Live, targets []target) {
+// remember saves when each source last answered, now and then and at the end. A failure is the disk's, which recording tells of.
+func remember(ctx context.Context, db *sqlite.DB, live *store.Live, aliases []string) {
 	ticker := time.NewTicker(rememberEvery)
 	defer ticker.Stop()
 	for ended := false; !ended; {
@@ -127,19 +131,20 @@ func remember(ctx context.Context, db *sqlite.DB, live *store.Live, targets []ta
 			ended = true
 		case <-ticker.C:
 		}
-		for _, t := range targets {
-			if at, ok := live.Heard(t.alias); ok {
-				_ = db.Hear(context.WithoutCancel(ctx), t.alias, at)
+		for _, alias := range aliases {
+			if at, ok := live.Heard(alias); ok {
+				_ = db.Hear(context.WithoutCancel(ctx), alias, at)
 			}
 		}
 	}
 }
 
-// heard reports whether every source has spoken, or was found not to answer: then the board says something true.
+// heard reports whether every cluster has spoken, or was found not to answer: then the board says something true. A source that is
+// asked now and then may take its time.
 func heard(live *store.Live) bool {
 	sources := live.Current().Sources
 	for _, s := range sources {
-		if s.State == store.SourceRestored {
+		if s.State == store.SourceRestored && s.Every == 0 {
 			return false
 		}
 	}
@@ -156,7 +161,8 @@ func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) 
 		}
 		sources = append(sources, c)
 	}
-	return sources, nil
+	beside, err := s.besideFlags.sources(live, log)
+	return append(sources, beside...), err
 }
 
 // probeVia is the way that is asked for, or the one that works from where we are.
