@@ -75,7 +75,22 @@ func (j *joint) compose(prev *store.Snapshot, t store.Touched, due []store.Ref, 
 			work[ref] = true
 		}
 	}
-	return j.write(t, work, now)
+	return j.unheard(prev, j.write(t, work, now))
+}
+
+// unheard takes back what was read from disk of runners that only a witness knows, once that is found not to answer.
+func (j *joint) unheard(prev *store.Snapshot, t store.Touched) store.Touched {
+	for _, s := range t.Sources {
+		if !j.aliases[s.Cluster] || s.State != store.SourceStale {
+			continue
+		}
+		for ref, confirmed := range j.own {
+			if r, err := prev.Runner(ref); err == nil && !confirmed && ref.Cluster == s.Cluster {
+				t.Runners = append(t.Runners, store.Unheard(r, s))
+			}
+		}
+	}
+	return t
 }
 
 // restore takes in what was read from disk: the names of runners that their clusters will show, so that no testimony about one

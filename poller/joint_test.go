@@ -207,6 +207,11 @@ func TestARestoredRunnerOfItsOwnStaysUntilItsSourceSpeaks(t *testing.T) {
 		after(3 * time.Second)
 		j.cluster.tell(store.Touched{Runners: []*store.Runner{shown("east", "a", "r9")}})
 		j.is("nothing was said yet", "api//r1 healthy", "api//r2 healthy", "east/a/r9 healthy")
+		j.api.tell(store.Touched{Sources: []store.Source{{Cluster: "api", Name: "agyn API", State: store.SourceStale}}})
+		j.is("it does not answer", "api//r1 unknown", "api//r2 unknown", "east/a/r9 healthy")
+		if why := j.runner(agynRef("api", "", "r1")).Why; why != "The agyn API has not answered since the program started. When it last did, this was healthy." {
+			t.Error(why)
+		}
 		j.api.tell(store.Touched{Full: []string{"api"}, Said: []store.Testimony{says("r1")}})
 		j.is("one is left", "api//r1 healthy +", "east/a/r9 healthy")
 	})

@@ -63,7 +63,7 @@ func (j *joining) own(word, detail string, h Health) Verdict {
 	says := "The " + t.Source + " says " + cmp.Or(quoted(word), "nothing of it")
 	switch {
 	case t.Problem != nil:
-		return Verdict{Raw: "NotHeard", Why: Sentence("The "+t.Source+" is ") + t.unheard() + "."}
+		return Verdict{Raw: rawNotHeard, Why: Sentence("The "+t.Source+" is ") + t.unheard() + "."}
 	case h == Healthy && t.Vacuous != "":
 		return Verdict{Raw: "NotSeen", Why: Sentence(says + ", which proves nothing: " + Clean(t.Vacuous, saidDetail) + ". No watched cluster shows it.")}
 	case h == Healthy:
@@ -72,4 +72,26 @@ func (j *joining) own(word, detail string, h Health) Verdict {
 		return Verdict{Why: Sentence(says + explained(detail) + ".")}
 	}
 	return Verdict{Health: h, Raw: RawSaidUnwell, Message: Clean(detail, MaxMessage), Why: Sentence(says + explained(detail) + ".")}
+}
+
+// Unheard is a runner that only one source knows, as it was read from disk, while that source does not answer: nobody can say how it
+// is now. One that says so already is returned as it is.
+func Unheard(r *Runner, s Source) *Runner {
+	if r.Raw == rawNotHeard {
+		return r
+	}
+	out := *r
+	out.Verdict = unheardVerdict(s, r.Health)
+	out.Components = slices.Clone(r.Components)
+	for i := range out.Components {
+		out.Components[i].Verdict = unheardVerdict(s, r.Components[i].Health)
+	}
+	return &out
+}
+
+// rawNotHeard is the raw reason of what nobody can say because its source is not heard.
+const rawNotHeard = "NotHeard"
+
+func unheardVerdict(s Source, was Health) Verdict {
+	return Verdict{Raw: rawNotHeard, Why: Sentence("The " + s.Name + " has not answered since the program started. When it last did, this was " + was.String() + ".")}
 }

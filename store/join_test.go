@@ -81,7 +81,9 @@ var joins = []struct {
 		health: store.Unhealthy, reason: store.CrashLoop, why: "k8s-runner keeps exiting. The agyn API says enrolled all the same.",
 		facts: []string{"Pool: 3 of 3", "agyn API: says enrolled", "Disagreement: the agyn API says enrolled, and the cluster shows a failure"}},
 	{name: "the source says unwell and the cluster is green", observed: shownRunner(),
-		said:   []store.Testimony{said(func(t *store.Testimony) { t.Word, t.Health, t.Error = "pending", store.Degraded, "it has not enrolled." })},
+		said: []store.Testimony{said(func(t *store.Testimony) {
+			t.Word, t.Health, t.Error = "pending", store.Degraded, "it has not enrolled."
+		})},
 		health: store.Degraded, why: "The agyn API says pending: it has not enrolled.",
 		facts: []string{"Pool: 3 of 3", "agyn API: says pending: it has not enrolled", "Disagreement: the agyn API says pending, and the cluster shows nothing amiss"}},
 	{name: "a component that the source finds unwell", observed: shownRunner(), said: []store.Testimony{said(func(t *store.Testimony) {
@@ -278,7 +280,7 @@ func TestJoinOfSeveralSources(t *testing.T) {
 
 func TestManyDisagreementsAreCounted(t *testing.T) {
 	var change []func(*store.Testimony)
-	for _, pod := range strings.Fields("a b c d e") {
+	for pod := range strings.FieldsSeq("a b c d e") {
 		change = append(change, work(store.SaidWorkload{Pod: pod, ID: pod, Word: "running", Active: true, Missing: ago(time.Hour)}))
 	}
 	r := store.Join(shownRunner(), []store.Testimony{said(change...)}, joinNow)
@@ -310,4 +312,42 @@ func TestReasonSaid(t *testing.T) {
 			t.Errorf("%q is %q, want %q", word, got, want)
 		}
 	}
+}
+
+// Whatever is said, and in whatever order, no sentence is blank, no failed call makes anything healthy, and a failure that the cluster
+// shows stays one.
+func FuzzJoin(f *testing.F) {
+	f.Add("ok", "timeout", "running", "crashloop", uint8(0))
+	f.Add("", "", "", "", uint8(255))
+	f.Add("\x02f1\x03", "\xff", "failed", "WORKLOAD_FAILURE_REASON_START_FAILED", uint8(90))
+	f.Fuzz(func(t *testing.T, word, detail, status, reason string, bits uint8) {
+		a := said(func(t *store.Testimony) {
+			t.Word, t.Health, t.Error = word, store.HealthSaid(word), detail
+			t.Components = []store.SaidComponent{{Name: "k8s-runner", Word: status, Health: store.HealthSaid(status), Error: detail, Version: word}, {Name: word, Word: word}}
+			for i, pod := range []string{"workload-1", "workload-9", word} {
+				w := store.SaidWorkload{Pod: pod, ID: status, Word: status, Active: bits&1 != 0, Failed: bits&2 != 0, Starting: bits&4 != 0, Reason: store.ReasonSaid(reason), Message: detail}
+				if i > 0 && bits&8 != 0 {
+					w.Missing, w.Changed = ago(time.Duration(bits)*time.Second), ago(time.Minute)
+				}
+				t.Workloads = append(t.Workloads, w)
+			}
+		})
+		if bits&16 != 0 {
+			unheard(&a)
+		}
+		b := said(func(t *store.Testimony) { t.Source, t.Word, t.Health = "B", detail, store.HealthSaid(detail) })
+		for _, observed := range []*store.Runner{nil, shownRunner(), shownRunner(runnerFails), shownRunner(workFails)} {
+			r := store.Join(observed, []store.Testimony{a, b}, joinNow)
+			checkSentences(t, r)
+			if observed != nil && r.Health.Severity() > observed.Health.Severity() {
+				t.Errorf("%s became %s", observed.Health, r.Health)
+			}
+			if observed != nil && !r.Equal(store.Join(observed, []store.Testimony{b, a}, joinNow)) {
+				t.Error("the order matters")
+			}
+			if observed == nil && bits&16 != 0 && store.Join(nil, []store.Testimony{a}, joinNow).Health == store.Healthy {
+				t.Error("healthy by a failed call")
+			}
+		}
+	})
 }

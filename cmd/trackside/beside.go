@@ -58,7 +58,7 @@ func (f besideFlags) sources(live *store.Live, log *slog.Logger) ([]poller.Sourc
 
 // watched are the aliases of all sources. A cluster may not have that of a source beside it: nobody could tell their runners apart.
 func (s serveCmd) watched(targets []target) ([]string, error) {
-	all := s.besideFlags.aliases()
+	all := s.aliases()
 	for _, t := range targets {
 		if slices.Contains(all, t.alias) {
 			return nil, fmt.Errorf("%w: the cluster %q has the name of a source beside the clusters; give it another as --cluster ALIAS=CONTEXT", store.ErrInvalid, t.alias)

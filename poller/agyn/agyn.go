@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -162,9 +163,7 @@ func (s *source) pages(ctx context.Context, method string, request api.Object, o
 	token := ""
 	for range maxPages {
 		body := api.Object{"pageSize": pageSize}
-		for k, v := range request {
-			body[k] = v
-		}
+		maps.Copy(body, request)
 		if token != "" {
 			body["pageToken"] = token
 		}

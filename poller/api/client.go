@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -134,9 +135,7 @@ func (c *Client) request(ctx context.Context, method, path string, body any, sec
 	if err != nil {
 		return nil, err
 	}
-	for k, v := range c.Header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, c.Header)
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -173,8 +172,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &slow{c.timeout()}
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err
@@ -194,8 +192,7 @@ func (c *Client) unread(ctx context.Context, err error, tooLong bool) error {
 	case errors.As(err, &syntax), errors.As(err, &kind):
 		return backoff.Permanent(&unfit{store.ErrorText(err)})
 	}
-	var known *unfit
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*unfit](err); ok {
 		return backoff.Permanent(err)
 	}
 	return err

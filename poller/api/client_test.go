@@ -67,7 +67,9 @@ func TestCalls(t *testing.T) {
 		{"an object", func() (*http.Response, error) { return answer(200, "application/json", `{"a":1}`), nil }, "", 1},
 		{"an object that is called text", func() (*http.Response, error) { return answer(200, "", `{"a":1} `), nil }, "", 1},
 		{"a server's error", func() (*http.Response, error) { return answer(500, "text/html", "<h1>"), nil }, "500 Internal Server Error", 3},
-		{"a server's error with a message", func() (*http.Response, error) { return answer(503, "", `{"code":"unavailable","message":"no route\nto it."}`), nil },
+		{"a server's error with a message", func() (*http.Response, error) {
+			return answer(503, "", `{"code":"unavailable","message":"no route\nto it."}`), nil
+		},
 			"503 Service Unavailable: no route to it", 3},
 		{"a message within the error", func() (*http.Response, error) { return answer(400, "", `{"error":{"message":"bad"}}`), nil }, "400 Bad Request: bad", 1},
 		{"too often", func() (*http.Response, error) { return answer(429, "", ""), nil }, "429 Too Many Requests", 3},

@@ -31,8 +31,7 @@ func (f *Failure) What() string { return store.Clean(store.ErrorText(plain(f.Err
 
 // Status is the HTTP status that was answered; 0 when there was none, or another trouble.
 func (f *Failure) Status() int {
-	var s *status
-	if errors.As(f.Err, &s) {
+	if s, ok := errors.AsType[*status](f.Err); ok {
 		return s.code
 	}
 	return 0

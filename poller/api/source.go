@@ -62,10 +62,9 @@ func (s *Source) Run(ctx context.Context) error {
 	for {
 		r := &Round{src: s}
 		err := s.cfg.Round(ctx, r)
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() == nil { // a round that the end of the program cut off says nothing of the source
+			s.end(r, err)
 		}
-		s.end(r, err)
 		pause := time.NewTimer(jitter(s.cfg.Every))
 		select {
 		case <-ctx.Done():

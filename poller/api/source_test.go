@@ -55,7 +55,9 @@ func (s *script) next(round func(context.Context, *api.Round) error) store.Touch
 	return s.observe(&store.Snapshot{})
 }
 
-func (s *script) observe(prev *store.Snapshot) store.Touched { return s.src.Observe(prev, nil, time.Now()) }
+func (s *script) observe(prev *store.Snapshot) store.Touched {
+	return s.src.Observe(prev, nil, time.Now())
+}
 
 func key(name string) store.TestimonyKey {
 	return store.TestimonyKey{Cluster: "x-api", Source: "X API", System: "x", Runner: name}
