@@ -82,6 +82,7 @@ func (x *beside) well() {
 func checks(status, problem string) any {
 	return map[string]any{"health": fmt.Sprint(status == "ok"), "status": status, "version": "0.9.30", "checks": []any{
 		map[string]any{"name": "agent-manager", "status": "ok", "version": "0.5.1"},
+		map[string]any{"name": "workflow-engine", "status": "ok"},
 		map[string]any{"name": "tool-manager", "status": status, "error": problem, "metadata": map[string]any{"release": "0.5.8"}},
 	}}
 }
@@ -155,7 +156,7 @@ func (x *beside) unwell(t *testing.T) {
 	has(t, k.Locator("#facts"), regexp.MustCompile(`Disagreement\s*the Kubiya API says non-responsive of tool-manager, which the cluster shows healthy`), soon)
 	has(t, x.row(x.kubiya), "no NATS heartbeat", soon)
 	x.well()
-	hasNot(t, k.Locator("#page"), "heartbeat for 90s", told)
+	hasNot(t, k.Locator("#components"), "heartbeat for 90s", told)
 	hasNot(t, k.Locator("#facts"), "Disagreement", soon)
 	same(t, k)
 }
@@ -163,17 +164,14 @@ func (x *beside) unwell(t *testing.T) {
 // Where the API says that all is well and the cluster shows a failure, the cluster is right, and the page says that they disagree.
 func (x *beside) contradicted(t *testing.T) {
 	k := x.page(t, x.kubiya)
-	x.c.Incident(t, "crashloop", "--runner", "kubiya-eu/runner-eu", "--component", "agent-manager", "--now")
-	row := k.Locator("#components tr", texted("agent-manager"))
-	has(t, row, "keeps exiting", verdictTime)
-	has(t, k.Locator("#facts"), regexp.MustCompile(`agent-manager by the Kubiya API\s*ok`), soon)
-	if h := text(t, k.Locator(".head .state > i")); h == "unhealthy" {
-		has(t, k.Locator(".head .why"), "keeps exiting", soon)
-		has(t, k.Locator("#facts"), "Disagreement", soon)
-		has(t, row, "The Kubiya API says ok all the same.", soon)
-	} else {
-		is(t, k.Locator(".head .state > i"), "degraded", soon) // one of its two pods still works
-	}
+	x.c.Incident(t, "crashloop", "--runner", "kubiya-eu/runner-eu", "--component", "workflow-engine", "--now")
+	row := k.Locator("#components tr", texted("workflow-engine"))
+	has(t, row, regexp.MustCompile(`keeps exiting.*The Kubiya API says ok all the same\.`), verdictTime)
+	is(t, k.Locator(".head .state > i"), "unhealthy", soon)
+	has(t, k.Locator(".head .why"), "keeps exiting", soon)
+	has(t, k.Locator("#facts"), regexp.MustCompile(`workflow-engine by the Kubiya API\s*ok`), soon)
+	has(t, k.Locator("#facts"), regexp.MustCompile(`Disagreement\s*the Kubiya API says ok of workflow-engine, which fails`), soon)
+	has(t, k.Locator("#facts"), "the Kubiya API says ok, and the cluster shows a failure", soon)
 	x.c.Incident(t, "recover", "--runner", "kubiya-eu/runner-eu")
 }
 
@@ -229,6 +227,10 @@ func (x *beside) fault(t *testing.T, f ailment) {
 	has(t, a.Locator("#sources div", texted(x.c.Alias())), "live", soon)
 	has(t, a.Locator("#conn"), regexp.MustCompile(`live.*data [0-3] s old`), soon)
 	counts(t, x.fleet.Locator("#rows > tr", texted("bogus")), 0, soon)
+	if dir := os.Getenv("SHOTS"); dir != "" && f.fault == standin.HTML {
+		shoot(t, x.b, dir, "sources", "/", x.ag.Path(), "/board")
+		shoot(t, x.b, dir, "sources-only", "", x.only.Path(), "")
+	}
 
 	x.api.Break(standin.None)
 	for _, name := range []string{"kubiya-api", "agyn-api"} {
