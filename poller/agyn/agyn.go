@@ -31,6 +31,8 @@ const (
 	pageSize        = 100
 	// maxPages bounds a list: one of more pages has no end.
 	maxPages = 50
+	// failedPages is how much of the list of failed workloads is read.
+	failedPages = 5
 )
 
 // Config says which gateway to ask and how.
@@ -134,12 +136,7 @@ func (s *source) workloads(ctx context.Context, r *api.Round, runners []runner) 
 		r.Limit("Workloads are not shown: agyn tells them by organization only. Name organizations with --agyn-organization.")
 	}
 	for _, o := range organizations {
-		var some []workload
-		filter := api.Object{"filter": map[string]any{"statusIn": listed}}
-		err := s.pages(ctx, "ListWorkloads", filter, o, func(page api.Object) (err error) {
-			some, err = read(r, page, "workloads", workloadOf, some)
-			return err
-		})
+		some, err := s.workloadsOf(ctx, r, o)
 		if err != nil {
 			r.Limit("The workloads of organization " + store.Clean(o, nameLimit) + " are as they were last heard: " + store.Clean(err.Error(), 300) + ".")
 			for i := range s.work[o] {
@@ -156,6 +153,31 @@ func (s *source) workloads(ctx context.Context, r *api.Round, runners []runner) 
 		}
 	}
 }
+
+// workloadsOf asks for an organization's workloads that are not over, and for those that failed. Of the latter, which nobody may ever
+// have removed, the first are enough.
+func (s *source) workloadsOf(ctx context.Context, r *api.Round, organization string) (all []workload, err error) {
+	for _, statuses := range [][]string{present, failed} {
+		filter := api.Object{"filter": map[string]any{"statusIn": statuses}}
+		n := 0
+		err := s.pages(ctx, "ListWorkloads", filter, organization, func(page api.Object) (err error) {
+			if n++; n > failedPages && slices.Equal(statuses, failed) {
+				return errEnough
+			}
+			all, err = read(r, page, "workloads", workloadOf, all)
+			return err
+		})
+		if errors.Is(err, errEnough) {
+			r.Limit(fmt.Sprintf("Of the failed workloads of organization %s the first %d are shown.", store.Clean(organization, nameLimit), failedPages*pageSize))
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// errEnough ends a list of which the rest is not wanted.
+var errEnough = errors.New("enough")
 
 // pages asks for a list page by page.
 func (s *source) pages(ctx context.Context, method string, request api.Object, organization string, take func(api.Object) error) error {

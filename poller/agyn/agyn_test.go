@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,10 +41,13 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.t.Errorf("%s %s %v: %v", r.Method, r.URL, r.Header, err)
 	}
 	method, ok := strings.CutPrefix(r.URL.Path, "/api/agynio.api.gateway.v1.RunnersGateway/")
-	if !ok || method == "ListWorkloads" && (body.OrganizationID == "" || len(body.Filter.StatusIn) != 4) {
+	if !ok || method == "ListWorkloads" && (body.OrganizationID == "" || len(body.Filter.StatusIn) == 0) {
 		f.t.Errorf("%s with %+v", r.URL.Path, body)
 	}
 	key := strings.TrimSpace(method + " " + body.OrganizationID)
+	if slices.Equal(body.Filter.StatusIn, []string{"WORKLOAD_STATUS_FAILED"}) {
+		key += " failed"
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, key)
@@ -137,8 +141,9 @@ func TestDecoding(t *testing.T) {
 				`{"runners":[{"meta":{"id":"r-3"},"name":"off","status":"RUNNER_STATUS_OFFLINE"}]}`},
 			"ListRunners acme": {`{"runners":[` + eu1 + `,{"meta":{"id":"r-2"},"name":"shared"}]}`},
 			"ListWorkloads acme": {`{"workloads":[{"meta":{"id":"w-1"},"runnerId":"r-1","status":"WORKLOAD_STATUS_RUNNING","instanceId":"workload-1"}],"nextPageToken":"p1"}`,
-				`{"workloads":[{"meta":{"id":"w-2","updatedAt":"2026-01-02T00:00:00Z"},"runnerId":"r-1","status":"WORKLOAD_STATUS_FAILED","instanceId":"workload-2",
-				  "failureReason":"WORKLOAD_FAILURE_REASON_IMAGE_PULL_FAILED","failureMessage":"401"},{"meta":{"id":"w-3"},"runnerName":"shared","status":"WORKLOAD_STATUS_STARTING"}]}`}}, nil,
+				`{"workloads":[{"meta":{"id":"w-3"},"runnerName":"shared","status":"WORKLOAD_STATUS_STARTING"}]}`},
+			"ListWorkloads acme failed": {`{"workloads":[{"meta":{"id":"w-2","updatedAt":"2026-01-02T00:00:00Z"},"runnerId":"r-1","status":"WORKLOAD_STATUS_FAILED","instanceId":"workload-2",
+				  "failureReason":"WORKLOAD_FAILURE_REASON_IMAGE_PULL_FAILED","failureMessage":"401"}]}`}}, nil,
 			[]string{`eu-1 (r-1) "enrolled" healthy {Scope: organization acme} {Labels: gpu=a100, region=eu} {Capabilities: docker, kvm}` +
 				` [workload-1 "running"  "" active] [workload-2 "failed" image_pull_failed "401" failed]`,
 				`off (r-3) "offline" unhealthy {Scope: the whole platform}`, `shared (r-2) "pending" degraded {Scope: the whole platform} [ "starting"  "" starting]`}, nil, ""},
@@ -164,6 +169,8 @@ func TestDecoding(t *testing.T) {
 			"The agyn API fails: not what was expected: the field runners is no list (POST https://agyn.example/api/agynio.api.gateway.v1.RunnersGateway/ListRunners)."},
 		{"a circle", nil, map[string][]string{"ListRunners": {`{"runners":[{"name":"a"}],"nextPageToken":"p1"}`, `{"runners":[{"name":"b"}],"nextPageToken":"p1"}`}}, nil, nil, nil,
 			"The agyn API fails: not what was expected: the pages of the list go round in a circle (POST https://agyn.example/api/agynio.api.gateway.v1.RunnersGateway/ListRunners)."},
+		{"failures that nobody removed", []string{"acme"}, map[string][]string{"ListRunners": {`{"runners":[{"name":"a"}]}`}, "ListWorkloads acme failed": endless()}, nil,
+			[]string{`a (a) "" unknown {Scope: the whole platform}`}, []string{"Of the failed workloads of organization acme the first 500 are shown."}, ""},
 		{"without end", nil, map[string][]string{"ListRunners": endless()}, nil, nil, nil,
 			"The agyn API fails: not what was expected: the list does not end after 50 pages (POST https://agyn.example/api/agynio.api.gateway.v1.RunnersGateway/ListRunners)."},
 	} {

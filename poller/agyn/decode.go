@@ -22,8 +22,11 @@ const (
 // neverOffline is why the word "enrolled" proves nothing: agynio/runners assigns pending and enrolled only.
 const neverOffline = "agyn never writes offline, so the cluster decides"
 
-// listed are the statuses of workloads that are asked for: what has stopped is no news.
-var listed = []string{"WORKLOAD_STATUS_STARTING", "WORKLOAD_STATUS_RUNNING", "WORKLOAD_STATUS_STOPPING", "WORKLOAD_STATUS_FAILED"}
+// The statuses of workloads that are asked for: what has stopped is no news.
+var (
+	present = []string{"WORKLOAD_STATUS_STARTING", "WORKLOAD_STATUS_RUNNING", "WORKLOAD_STATUS_STOPPING"}
+	failed  = []string{"WORKLOAD_STATUS_FAILED"}
+)
 
 // runner is one of ListRunners.
 type runner struct {
