@@ -25,15 +25,19 @@ type besideFlags struct {
 	AgynInterval     time.Duration `help:"How often it is asked (default ${default})." default:"15s" placeholder:"DURATION"`
 }
 
-// aliases are the places on the board of the sources that are named.
-func (f besideFlags) aliases() (out []string) {
-	if f.KubiyaURL != "" {
-		out = append(out, kubiya.Alias)
+// besideAliases adds the places on the board of the sources that are named to those of the clusters. None may have that of another:
+// nobody could tell their runners apart.
+func (f besideFlags) besideAliases(all []string) ([]string, error) {
+	for alias, url := range map[string]string{kubiya.Alias: f.KubiyaURL, agyn.Alias: f.AgynURL} {
+		switch {
+		case url == "":
+		case slices.Contains(all, alias):
+			return nil, fmt.Errorf("%w: the cluster %q has the name of a source beside the clusters; give it another as --cluster ALIAS=CONTEXT", store.ErrInvalid, alias)
+		default:
+			all = append(all, alias)
+		}
 	}
-	if f.AgynURL != "" {
-		out = append(out, agyn.Alias)
-	}
-	return out
+	return all, nil
 }
 
 // sources prepares those that are named.
@@ -54,16 +58,4 @@ func (f besideFlags) sources(live *store.Live, log *slog.Logger) ([]poller.Sourc
 		out = append(out, s)
 	}
 	return out, nil
-}
-
-// watched are the aliases of all sources. A cluster may not have that of a source beside it: nobody could tell their runners apart.
-func (s serveCmd) watched(targets []target) ([]string, error) {
-	all := s.aliases()
-	for _, t := range targets {
-		if slices.Contains(all, t.alias) {
-			return nil, fmt.Errorf("%w: the cluster %q has the name of a source beside the clusters; give it another as --cluster ALIAS=CONTEXT", store.ErrInvalid, t.alias)
-		}
-		all = append(all, t.alias)
-	}
-	return all, nil
 }

@@ -41,14 +41,16 @@ func TestSourcesBesideTheClusters(t *testing.T) {
 
 // A cluster that bears the name of a source beside it would share its runners' references.
 func TestAliasesAreOnesOwn(t *testing.T) {
-	s := serveCmd{besideFlags: besideFlags{KubiyaURL: "https://a", AgynURL: "https://b"}}
-	if all, err := s.watched([]target{{alias: "prod"}}); err != nil || !slices.Equal(all, []string{"kubiya-api", "agyn-api", "prod"}) {
+	f := besideFlags{KubiyaURL: "https://a", AgynURL: "https://b"}
+	all, err := f.besideAliases([]string{"prod"})
+	slices.Sort(all)
+	if err != nil || !slices.Equal(all, []string{"agyn-api", "kubiya-api", "prod"}) {
 		t.Errorf("%v, %v", all, err)
 	}
-	if _, err := s.watched([]target{{alias: "agyn-api"}}); !errors.Is(err, store.ErrInvalid) {
+	if _, err := f.besideAliases([]string{"agyn-api"}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("%v", err)
 	}
-	if _, err := (serveCmd{}).watched([]target{{alias: "agyn-api"}}); err != nil {
-		t.Errorf("%v", err)
+	if all, err := (besideFlags{}).besideAliases([]string{"agyn-api"}); err != nil || len(all) != 1 {
+		t.Errorf("%v, %v", all, err)
 	}
 }

@@ -68,7 +68,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	watched, err := s.watched(targets)
+	aliases, err := s.besideAliases(aliasesOf(targets))
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gone := unwatched(start, watched)
+	gone := unwatched(start, aliases)
 	live := store.NewLive(start)
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
@@ -102,7 +102,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { retain(ctx, db, s.Retain, log); return nil })
-	group.Go(func() error { remember(ctx, db, live, watched); return nil })
+	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
 }
 
