@@ -161,6 +161,9 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 		t.Gone = append(t.Gone, o.Gone...)
 		t.Full = append(t.Full, o.Full...)
 		t.Sources = append(t.Sources, o.Sources...)
+		if o.Accepted != nil {
+			t.Accepted = o.Accepted
+		}
 	}
 	t.History = &p.history
 	next, changes := store.Apply(prev, t, now)

@@ -28,11 +28,13 @@ type Touched struct {
 	Sources []Source
 	// History replaces the snapshot's when it is not nil.
 	History *History
+	// Accepted replaces the snapshot's acceptances of findings when it is not nil: those that hold now.
+	Accepted *[]Acceptance
 }
 
 // Empty reports whether nothing was touched.
 func (t Touched) Empty() bool {
-	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && t.History == nil
+	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && t.History == nil && t.Accepted == nil
 }
 
 // Change is one runner before and after: Before is nil for one that is new, After for one that is gone.
@@ -55,7 +57,7 @@ func (c Change) Ref() Ref {
 func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 	next := *prev
 	next.Rev, next.At = prev.Rev+1, now
-	var changes []Change
+	changes, accepted := next.accept(t.Accepted)
 	for _, r := range t.Runners {
 		if c, ok := next.set(r, now); ok {
 			changes = append(changes, c)
@@ -67,7 +69,7 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 		}
 	}
 	moved := next.setSources(t)
-	if len(changes) == 0 && !moved {
+	if len(changes) == 0 && !moved && !accepted {
 		return prev, nil
 	}
 	return &next, changes
@@ -93,6 +95,7 @@ func absent(prev *Snapshot, t Touched) (gone []Ref) {
 func (s *Snapshot) set(observed *Runner, now time.Time) (Change, bool) {
 	before, _ := s.runners.get(Ref.Compare, observed.Ref)
 	after := settle(before, observed, now)
+	after.Doubts = s.accepted.doubts(after)
 	if before != nil && before.Equal(after) {
 		return Change{}, false
 	}

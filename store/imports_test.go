@@ -14,6 +14,7 @@ var arrows = []struct {
 	allow  []string
 }{
 	{"store", nil},
+	{"store/versions", []string{"trackside/store", "golang.org/x/mod/semver"}},
 	{"store/sqlite", []string{"trackside/store", "modernc.org/sqlite", "github.com/pressly/goose/v3"}},
 	{"systems", []string{"trackside/store", "k8s.io/api", "k8s.io/apimachinery"}},
 	{"poller", []string{"trackside/store"}},

@@ -54,6 +54,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findRefStmt, err = db.PrepareContext(ctx, findRef); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRef: %w", err)
 	}
+	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
+		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
+	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
 	}
@@ -65,6 +68,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listWorkloadsStmt, err = db.PrepareContext(ctx, listWorkloads); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWorkloads: %w", err)
+	}
+	if q.putAcceptanceStmt, err = db.PrepareContext(ctx, putAcceptance); err != nil {
+		return nil, fmt.Errorf("error preparing query PutAcceptance: %w", err)
 	}
 	if q.putComponentStmt, err = db.PrepareContext(ctx, putComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutComponent: %w", err)
@@ -104,6 +110,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.transitionsSinceStmt, err = db.PrepareContext(ctx, transitionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsSince: %w", err)
+	}
+	if q.versionsSinceStmt, err = db.PrepareContext(ctx, versionsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query VersionsSince: %w", err)
 	}
 	if q.workloadNamesStmt, err = db.PrepareContext(ctx, workloadNames); err != nil {
 		return nil, fmt.Errorf("error preparing query WorkloadNames: %w", err)
@@ -163,6 +172,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findRefStmt: %w", cerr)
 		}
 	}
+	if q.listAcceptancesStmt != nil {
+		if cerr := q.listAcceptancesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listAcceptancesStmt: %w", cerr)
+		}
+	}
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
@@ -181,6 +195,11 @@ func (q *Queries) Close() error {
 	if q.listWorkloadsStmt != nil {
 		if cerr := q.listWorkloadsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listWorkloadsStmt: %w", cerr)
+		}
+	}
+	if q.putAcceptanceStmt != nil {
+		if cerr := q.putAcceptanceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putAcceptanceStmt: %w", cerr)
 		}
 	}
 	if q.putComponentStmt != nil {
@@ -248,6 +267,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing transitionsSinceStmt: %w", cerr)
 		}
 	}
+	if q.versionsSinceStmt != nil {
+		if cerr := q.versionsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing versionsSinceStmt: %w", cerr)
+		}
+	}
 	if q.workloadNamesStmt != nil {
 		if cerr := q.workloadNamesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing workloadNamesStmt: %w", cerr)
@@ -302,10 +326,12 @@ type Queries struct {
 	deleteUnusedRefStmt   *sql.Stmt
 	deleteWorkloadStmt    *sql.Stmt
 	findRefStmt           *sql.Stmt
+	listAcceptancesStmt   *sql.Stmt
 	listComponentsStmt    *sql.Stmt
 	listRunnersStmt       *sql.Stmt
 	listSourcesStmt       *sql.Stmt
 	listWorkloadsStmt     *sql.Stmt
+	putAcceptanceStmt     *sql.Stmt
 	putComponentStmt      *sql.Stmt
 	putRunnerStmt         *sql.Stmt
 	putSourceStmt         *sql.Stmt
@@ -319,6 +345,7 @@ type Queries struct {
 	transitionsAtStmt     *sql.Stmt
 	transitionsBeforeStmt *sql.Stmt
 	transitionsSinceStmt  *sql.Stmt
+	versionsSinceStmt     *sql.Stmt
 	workloadNamesStmt     *sql.Stmt
 }
 
@@ -336,10 +363,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteUnusedRefStmt:   q.deleteUnusedRefStmt,
 		deleteWorkloadStmt:    q.deleteWorkloadStmt,
 		findRefStmt:           q.findRefStmt,
+		listAcceptancesStmt:   q.listAcceptancesStmt,
 		listComponentsStmt:    q.listComponentsStmt,
 		listRunnersStmt:       q.listRunnersStmt,
 		listSourcesStmt:       q.listSourcesStmt,
 		listWorkloadsStmt:     q.listWorkloadsStmt,
+		putAcceptanceStmt:     q.putAcceptanceStmt,
 		putComponentStmt:      q.putComponentStmt,
 		putRunnerStmt:         q.putRunnerStmt,
 		putSourceStmt:         q.putSourceStmt,
@@ -353,6 +382,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		transitionsAtStmt:     q.transitionsAtStmt,
 		transitionsBeforeStmt: q.transitionsBeforeStmt,
 		transitionsSinceStmt:  q.transitionsSinceStmt,
+		versionsSinceStmt:     q.versionsSinceStmt,
 		workloadNamesStmt:     q.workloadNamesStmt,
 	}
 }
