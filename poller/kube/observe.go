@@ -40,6 +40,7 @@ type part struct {
 	pods      []*corev1.Pod
 	notices   []*notice
 	carries   string
+	marks     string // what the rules found in its object
 }
 
 // runner builds a runner from the caches; nil when nothing of it is there any more.
@@ -67,6 +68,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	})
 	r.Version = o.runnerVersion(sys, parts, r.Components)
 	r.Observed, r.Requested = state(parts)
+	o.judge(r, prior, parts, work)
 	r.Verdict = runnerVerdict(r, o.now)
 	return r
 }
@@ -145,7 +147,7 @@ func distinct(parts []part) []part {
 
 func (o *observation) part(obj any) part {
 	_, claim, _ := claimOf(obj)
-	p := part{name: claim.Component, carries: claim.Carries}
+	p := part{name: claim.Component, carries: claim.Carries, marks: marksOf(obj)}
 	var m *metav1.ObjectMeta
 	var template *corev1.PodTemplateSpec
 	switch x := obj.(type) {
@@ -174,7 +176,7 @@ func (o *observation) part(obj any) part {
 
 func (o *observation) podPart(pod *corev1.Pod, claim systems.Claim) part {
 	return part{object: objectOf("Pod", &pod.ObjectMeta, &pod.Spec), uid: pod.UID, kind: "Pod", name: claim.Component,
-		desired: 1, created: pod.CreationTimestamp.Time, pods: []*corev1.Pod{pod}, carries: claim.Carries}
+		desired: 1, created: pod.CreationTimestamp.Time, pods: []*corev1.Pod{pod}, carries: claim.Carries, marks: marksOf(pod)}
 }
 
 func replicas(n *int32) int32 {
