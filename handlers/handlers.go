@@ -36,6 +36,8 @@ type Options struct {
 	Live *store.Live
 	// History may be nil: then pages show none.
 	History History
+	// Acceptances keeps what people accept; nil when nothing can be accepted here.
+	Acceptances Acceptances
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -52,6 +54,8 @@ type Handlers struct {
 	hub         *live.Hub
 	history     History
 	historyLost atomic.Bool
+	acceptances Acceptances
+	newestNow   atomic.Pointer[newestAt]
 	systems     []string
 	version     string
 	log         *slog.Logger
@@ -65,7 +69,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	return &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, systems: o.Systems,
+	return &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, acceptances: o.Acceptances, systems: o.Systems,
 		version: o.Version, log: o.Log}
 }
 

@@ -124,3 +124,6 @@ func (a Acceptance) equal(b Acceptance) bool {
 func (a Acceptance) Compare(b Acceptance) int {
 	return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Object, b.Object))
 }
+
+// SameAcceptances reports whether the same acceptances hold in two snapshots.
+func (s *Snapshot) SameAcceptances(o *Snapshot) bool { return len(differing(s.accepted, o.accepted)) == 0 }

@@ -42,6 +42,13 @@ func routes(e *echo.Echo, h *handlers.Handlers) {
 	get(runner+"/stream", h.RunnerStream)
 	get("/board", h.Board)
 	get("/board/stream", h.BoardStream)
+	get("/findings", h.Findings)
+	get("/findings/stream", h.FindingsStream)
+	e.POST("/findings/accept", h.AcceptFinding)
+	get("/versions", h.Versions)
+	get("/versions/stream", h.VersionsStream)
+	get("/place", h.Place)
+	get("/place/stream", h.PlaceStream)
 	get("/icon.svg", h.Icon)
 	get("/static/*", echo.WrapHandler(static.Handler()))
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"trackside/handlers"
 	"trackside/poller"
 	"trackside/poller/kube"
 	"trackside/static"
@@ -40,7 +41,7 @@ type serveCmd struct {
 
 	Data     string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain   time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
-	ReadOnly bool          `help:"Never change anything in a cluster. Nothing does yet."`
+	ReadOnly bool          `help:"Change nothing: not in a cluster, where nothing is changed yet, and accept no findings."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -77,9 +78,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	}
 	gone := unwatched(start, targets)
 	live := store.NewLive(start)
+	accepted, err := poller.NewAccepted(ctx, db)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Systems: systems.Names(),
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Acceptances: s.acceptances(accepted), Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
 		return err
@@ -89,6 +94,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 		server.Close()
 		return err
 	}
+	sources = append(sources, accepted)
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
 	p := poller.New(live, db, log, newPublications(registry).observe, sources...)
 	p.Discard(gone...)
@@ -98,6 +104,14 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { retain(ctx, db, s.Retain, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, targets); return nil })
 	return group.Wait()
+}
+
+// acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.
+func (s serveCmd) acceptances(a *poller.Accepted) handlers.Acceptances {
+	if s.ReadOnly {
+		return nil
+	}
+	return a
 }
 
 // unwatched takes the sources of clusters that are not watched any more out of what was restored, and lists their runners.
