@@ -126,4 +126,6 @@ func (a Acceptance) Compare(b Acceptance) int {
 }
 
 // SameAcceptances reports whether the same acceptances hold in two snapshots.
-func (s *Snapshot) SameAcceptances(o *Snapshot) bool { return len(differing(s.accepted, o.accepted)) == 0 }
+func (s *Snapshot) SameAcceptances(o *Snapshot) bool {
+	return len(differing(s.accepted, o.accepted)) == 0
+}

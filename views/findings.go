@@ -152,6 +152,7 @@ func severityMark(s store.Severity) mark {
 		return mark{"u", "critical"}
 	case store.Warning:
 		return mark{"d", "warning"}
+	case store.Notice:
 	}
 	return mark{"x", "notice"}
 }

@@ -183,8 +183,8 @@ func retag(image, version, newest string) string {
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
 		tag := name[i+1:]
 		name = name[:i]
-		if strings.HasSuffix(tag, version) {
-			newest = strings.TrimSuffix(tag, version) + newest
+		if v, ok := strings.CutSuffix(tag, version); ok {
+			newest = v + newest
 		}
 	}
 	return store.Clean(name+":"+newest, 300)

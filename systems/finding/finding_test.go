@@ -63,7 +63,6 @@ func TestASoundObjectHasNoFinding(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	type spec = corev1.PodSpec
 	yes := true
 	for _, c := range []struct {
 		name   string
@@ -253,7 +252,7 @@ func TestVacuous(t *testing.T) {
 		{false, []string{"python", "-c", "print(open('/tmp/x').read())"}},
 		{false, []string{"python", "/probe.py"}},
 		{false, []string{"node", "-e", "require('http').get('http://localhost', r => process.exit(r.statusCode === 200 ? 0 : 1))"}},
-		{false, []string{"/app/truely"}},
+		{false, []string{"/app/trueness"}},
 	} {
 		if got := finding.Vacuous(c.command); got != c.want {
 			t.Errorf("%q: %t", c.command, got)
