@@ -12,6 +12,7 @@ import (
 	"github.com/playwright-community/playwright-go"
 
 	"trackside/e2e/rig"
+	"trackside/systems"
 )
 
 // The tab tells the count of what fails in its title and its icon, and both follow it.
@@ -141,7 +142,7 @@ func TestWrongQuestions(t *testing.T) {
 		says   []string
 	}{
 		{"/?health=poorly", http.StatusBadRequest, []string{"poorly", "unhealthy, degraded, unknown, healthy, disabled"}},
-		{"/?system=jenkins", http.StatusBadRequest, []string{"jenkins", "agyn, kubiya, labelled"}},
+		{"/?system=jenkins", http.StatusBadRequest, []string{"jenkins", strings.Join(systems.Names(), ", ")}},
 		{"/?reason=because", http.StatusBadRequest, []string{"because", "image_pull_failed, config_invalid, crashloop, start_failed, runtime_lost"}},
 		{"/?namespace=nobody-has-this", http.StatusOK, []string{"None of", "matches this filter"}},
 		{"/?version=99.99", http.StatusOK, []string{"None of"}},

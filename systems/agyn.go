@@ -1,5 +1,20 @@
 package systems
 
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"trackside/store"
+)
+
 // Keys of agynio/k8s-runner charts/k8s-runner, agynio/base-chart and k8s-runner internal/server/workload.go.
 const (
 	nameLabel      = "app.kubernetes.io/name"
@@ -8,6 +23,9 @@ const (
 	agynWorkload   = "agyn.io/workload-id"
 	appLabel       = "app"
 	agynNamespace  = "KUBE_NAMESPACE"
+
+	agynImplementations = "CAPABILITY_IMPLEMENTATIONS"
+	agynVolumeSize      = "PVC_STORAGE_SIZE"
 )
 
 // Agyn is agyn's k8s-runner: one Deployment, and the workload pods that it makes in the namespace KUBE_NAMESPACE.
@@ -20,10 +38,22 @@ var Agyn = register(System{
 	Claim:   claimAgyn,
 	Version: func(o Object) string { return o.Labels[versionLabel] },
 	Labels:  []string{nameLabel, managedByLabel, agynWorkload, appLabel, instanceLabel, versionLabel},
-	KeepEnv: []string{agynNamespace},
+	KeepEnv: []string{agynNamespace, agynImplementations, agynVolumeSize},
+	Watches: []Watch{
+		{Group: "platform.agyn.io", Version: "v1alpha1", Resource: "runners", Kind: "Runner",
+			Keep: []string{"spec.labels", "spec.capabilities", "spec.tokenSecretName", "status.runnerId", "status.conditions"}},
+		{Version: "v1", Resource: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Keep: []string{"status.phase"}},
+	},
+	Assess: assessAgyn,
 })
 
 func claimAgyn(o Object) (Claim, bool) {
+	switch o.Kind {
+	case "Runner": // no field of it names its Deployment, so their names join them
+		return Claim{Namespace: o.Namespace, Runner: o.Name, Component: agynEnrolment}, true
+	case "PersistentVolumeClaim":
+		return Claim{Namespace: o.Namespace}, o.Labels[managedByLabel] == agynRunner
+	}
 	if o.Labels[managedByLabel] == agynRunner && o.Labels[agynWorkload] != "" {
 		return Claim{Namespace: o.Namespace}, o.Kind == "Pod"
 	}
@@ -36,3 +66,137 @@ func claimAgyn(o Object) (Claim, bool) {
 	}
 	return c, o.Kind == "Deployment" || o.Kind == "Pod"
 }
+
+// agynEnrolment is the component that a Runner object, where its CRD is installed, adds to the runner of its name.
+const agynEnrolment = "enrolment"
+
+// assessAgyn adds what a Runner object says of the enrolment, what the runner offers, and how much it carries.
+func assessAgyn(v *View) {
+	for _, o := range v.Of("Runner") {
+		agynDeclare(v, o)
+	}
+	for _, o := range v.Of("Deployment") {
+		v.Fact("Workload namespace", clean(envValue(o.Spec, agynNamespace)))
+		v.Fact("Capabilities", agynCapabilities(envValue(o.Spec, agynImplementations)))
+		v.Fact("Volume size", clean(envValue(o.Spec, agynVolumeSize)))
+	}
+	agynVolumes(v)
+	agynLoad(v)
+}
+
+func agynDeclare(v *View, o Object) {
+	c := store.Component{Name: agynEnrolment, Kind: "Runner", Object: o.Name, Verdict: agynReady(o, v.Now)}
+	if c.Health != store.Healthy {
+		c.Inspect = v.Kubectl("describe runners.platform.agyn.io " + o.Name + " -n " + o.Namespace)
+	}
+	v.Runner.Components = append(v.Runner.Components, c)
+	v.Fact("Runner ID", clean(textAt(o.Custom, "status", "runnerId")))
+	var capabilities, labels []string
+	list, _ := dig(o.Custom, "spec", "capabilities").([]any)
+	for _, c := range list {
+		if s, ok := c.(string); ok {
+			capabilities = append(capabilities, s)
+		}
+	}
+	v.Fact("Declared capabilities", clean(strings.Join(capabilities, ", ")))
+	pairs, _ := dig(o.Custom, "spec", "labels").(map[string]any)
+	for _, k := range slices.Sorted(maps.Keys(pairs)) {
+		labels = append(labels, k+"="+textAt(pairs, k))
+	}
+	v.Fact("Labels", clean(strings.Join(labels, ", ")))
+}
+
+// agynReady is the verdict that the Ready condition of a Runner object makes.
+func agynReady(o Object, now time.Time) store.Verdict {
+	c, ok := conditionsOf(o)["Ready"]
+	end := o.Created.Add(DefaultThresholds.StartGrace)
+	switch {
+	case !ok && now.Before(end):
+		return store.Verdict{Health: store.Unknown, Raw: "NoCondition", Why: store.Sentence("The Runner object does not say yet whether it is enrolled; grace ends " + store.Until(end) + "."), Next: end}
+	case !ok:
+		return store.Verdict{Health: store.Unknown, Raw: "NoCondition", Why: "The Runner object does not say whether it is enrolled: it has no condition Ready. Look at the platform-controller."}
+	}
+	said := ""
+	if m := store.Clean(c.message, 160); m != "" {
+		said = ": " + strings.TrimRight(m, ".")
+	}
+	v := store.Verdict{Raw: c.reason, Message: c.message, Since: c.since}
+	switch {
+	case c.status == "True":
+		v.Health, v.Why = store.Healthy, "The runner is registered."
+	case c.reason == "CredentialMissing":
+		v.Health, v.Reason = store.Unhealthy, store.ConfigInvalid
+		v.Why = store.Sentence("The runner's token is lost (CredentialMissing" + said + "). Delete its Runner object and declare it again: that is the only way to a new one.")
+	case c.reason == "Failed":
+		v.Health, v.Reason = store.Unhealthy, store.ConfigInvalid
+		v.Why = store.Sentence("The runner could not be registered (Failed" + said + ").")
+	default:
+		v.Health, v.Why = store.Degraded, store.Sentence("The runner is not registered yet ("+store.Clean(cmp.Or(c.reason, c.status, "no reason"), 60)+said+").")
+	}
+	return v
+}
+
+// agynCapabilities words CAPABILITY_IMPLEMENTATIONS, a JSON object such as {"docker":"rootless"}.
+func agynCapabilities(text string) store.Sentence {
+	var implementations map[string]string
+	if text == "" {
+		return ""
+	}
+	if err := json.Unmarshal([]byte(text), &implementations); err != nil {
+		return store.Sentence(agynImplementations + " is not a JSON object of strings: " + store.Clean(store.ErrorText(err), 120))
+	}
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(implementations)) {
+		out = append(out, k+" ("+implementations[k]+")")
+	}
+	return clean(strings.Join(out, ", "))
+}
+
+// agynVolumes counts the claims that the runner made for its workloads.
+func agynVolumes(v *View) {
+	claims := v.Of("PersistentVolumeClaim")
+	unbound := 0
+	for _, o := range claims {
+		if textAt(o.Custom, "status", "phase") != string(corev1.ClaimBound) {
+			unbound++
+		}
+	}
+	switch {
+	case len(claims) > 0 && unbound > 0:
+		v.Fact("Volume claims", store.Sentence(fmt.Sprintf("%d, of which %d are not bound", len(claims), unbound)))
+	case len(claims) > 0:
+		v.Fact("Volume claims", store.Sentence(fmt.Sprintf("%d, all bound", len(claims))))
+	}
+}
+
+// agynLoad compares what the runner's workloads ask for with what the nodes that are ready can give.
+func agynLoad(v *View) {
+	running := 0
+	var asked, given Requests
+	for _, w := range v.Runner.Workloads {
+		if w.Component == "" && w.Phase != string(corev1.PodSucceeded) && w.Phase != string(corev1.PodFailed) {
+			running++
+			if pod := v.Pods[w.UID]; pod != nil {
+				asked = asked.Plus(CachedRequests(pod.Annotations))
+			}
+		}
+	}
+	for _, n := range v.Nodes() {
+		if n.Ready {
+			given = given.Plus(RequestsOf(n.Allocatable))
+		}
+	}
+	v.Fact("Workloads now", store.Sentence(fmt.Sprint(running)))
+	if given == (Requests{}) {
+		return
+	}
+	v.Fact("Requests", store.Sentence(fmt.Sprintf("CPU %s of %s, memory %s of %s on the nodes that are ready",
+		cores(asked.MilliCPU), cores(given.MilliCPU), gib(asked.Memory), gib(given.Memory))))
+	if given.GPU > 0 || asked.GPU > 0 {
+		v.Fact("GPUs", store.Sentence(fmt.Sprintf("%d of %d", asked.GPU, given.GPU)))
+	}
+}
+
+func cores(milli int64) string { return resource.NewMilliQuantity(milli, resource.DecimalSI).String() }
+
+func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }

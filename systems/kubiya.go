@@ -1,12 +1,20 @@
 package systems
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"trackside/store"
+)
 
 // Keys and names of the chart kubiyabot/helm-charts charts/kubiya-runner (0.9.30), templates/_helpers.tpl and values.yaml.
 const (
 	kubiyaComponent = "app.kubernetes.io/kubiya-runner-component"
 	kubiyaImages    = "ghcr.io/kubiyabot/"
 	kubiyaRunner    = "kubiya.ai/runner" // on workflow and tool pods, by the vendor's documentation only
+	kubiyaOrg       = "KUBIYA_USER_ORG"
+	kubiyaUUID      = "KUBIYA_AGENT_UUID" // the runner's, in spite of its name
 	instanceLabel   = "app.kubernetes.io/instance"
 	componentLabel  = "app.kubernetes.io/component"
 )
@@ -21,6 +29,8 @@ var Kubiya = register(System{
 	Main:          func(_ Object, component string) string { return component },
 	Probe:         probeKubiya,
 	RunnerVersion: versionKubiya,
+	Assess:        assessKubiya,
+	KeepEnv:       []string{kubiyaOrg, kubiyaUUID},
 	Labels:        []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
 })
 
@@ -82,3 +92,62 @@ func probeKubiya(_ Object, component string) (Probe, bool) {
 
 // versionKubiya is the chart's version: the components have versions of their own.
 func versionKubiya(o Object) string { return o.Labels[versionLabel] }
+
+// kubiyaDeployments are the four that every release has; the enforcer, the Dagger engine and the updater may be switched off in the
+// chart's values.
+var kubiyaDeployments = []string{"agent-manager", "kubiya-operator", "tool-manager", "workflow-engine"}
+
+// assessKubiya adds the components that are missing, and the parts of which the vendor's health score is made. The score itself is not
+// shown: a mean of five figures hides the one that matters (chart README, "Cumulative Health Score").
+func assessKubiya(v *View) {
+	r := v.Runner
+	if !slices.ContainsFunc(r.Components, func(c store.Component) bool { return slices.Contains(kubiyaDeployments, c.Name) }) {
+		return // work, or an optional part alone: there is no release to miss anything of
+	}
+	for _, name := range kubiyaDeployments {
+		if !slices.ContainsFunc(r.Components, func(c store.Component) bool { return c.Name == name || strings.HasPrefix(c.Name, name+" (") }) {
+			r.Components = append(r.Components, store.Component{Name: name, Kind: "Deployment", Object: name, Verdict: store.Verdict{
+				Health: store.Degraded, Raw: "Missing", Why: store.Sentence(name + " is missing: its release has no Deployment of that name."),
+				Inspect: v.Kubectl("get deployment " + name + " -n " + r.Ref.Namespace)}})
+		}
+	}
+	for _, o := range v.Objects {
+		v.Fact("Organization", clean(envValue(o.Spec, kubiyaOrg)))
+		v.Fact("Runner UUID", clean(envValue(o.Spec, kubiyaUUID)))
+		v.Fact("Generation", kubiyaGeneration(o))
+	}
+	kubiyaScore(v)
+}
+
+// kubiyaGeneration is v2 by the tag of the operator's image, which is an inference: the API alone says it.
+func kubiyaGeneration(o Object) store.Sentence {
+	if o.Name != "kubiya-operator" {
+		return ""
+	}
+	if v, ok := strings.CutPrefix(ImageVersion(Image(o.Spec, "kubiya-operator")), "runner_"); ok {
+		return clean(v)
+	}
+	return ""
+}
+
+func kubiyaScore(v *View) {
+	var ready, desired, restarts int32
+	var probes, answered int
+	for _, c := range v.Runner.Components {
+		ready, desired, restarts = ready+c.Ready, desired+c.Desired, restarts+c.Restarts
+		if c.Probe.URL != "" {
+			probes++
+			if c.Probe.Problem == "" {
+				answered++
+			}
+		}
+	}
+	v.Fact("Pods ready", store.Sentence(fmt.Sprintf("%d of %d", ready, desired)))
+	v.Fact("Restarts", store.Sentence(fmt.Sprintf("%d of the present pods", restarts)))
+	if probes > 0 {
+		v.Fact("Probes answered", store.Sentence(fmt.Sprintf("%d of %d", answered, probes)))
+	}
+}
+
+// clean makes text from the cluster fit for a fact.
+func clean(s string) store.Sentence { return store.Sentence(store.Clean(s, 200)) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/store"
 )
@@ -48,6 +49,10 @@ type Object struct {
 	// Kind is Deployment, StatefulSet, CronJob, Pod, or that of one of the system's watches.
 	Kind, Namespace, Name string
 	Labels, Annotations   map[string]string
+	UID                   types.UID
+	// Created is by the cluster's clock; Deleting says that its deletion has begun.
+	Created  time.Time
+	Deleting bool
 	// Spec is the pod's, or the pod template's; nil for an object of a watch.
 	Spec *corev1.PodSpec
 	// Custom is what is kept of an object of a watch: its spec and status, as JSON decodes them. Other objects have none.
@@ -101,6 +106,8 @@ type System struct {
 	Version func(Object) string
 	// Labels are the keys of the labels that the functions above read; no other survives on a pod in the cache.
 	Labels []string
+	// Annotations are the keys of the annotations that they read, beside our own.
+	Annotations []string
 	// KeepEnv names the environment variables that Claim reads. No other survives; none of them may hold a secret.
 	KeepEnv []string
 	// Watches are the resources it reads beside those that every system reads. Claim is asked about them as well.
@@ -155,6 +162,11 @@ func Keeps(env string) bool {
 // KeepsLabel reports whether some system, or the board itself, reads that label.
 func KeepsLabel(key string) bool {
 	return key == LabelIgnore || slices.ContainsFunc(registry, func(s *System) bool { return slices.Contains(s.Labels, key) })
+}
+
+// KeepsAnnotation reports whether some system, or the board itself, reads that annotation.
+func KeepsAnnotation(key string) bool {
+	return strings.HasPrefix(key, "trackside.dev/") || slices.ContainsFunc(registry, func(s *System) bool { return slices.Contains(s.Annotations, key) })
 }
 
 // MainContainer names the main container of a pod.

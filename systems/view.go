@@ -1,6 +1,7 @@
 package systems
 
 import (
+	"cmp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,8 @@ type View struct {
 	// Runner may be changed: the verdicts of its components and workloads, more components, its facts. Its own verdict is made
 	// afterwards.
 	Runner *store.Runner
+	// Prior is the runner as it was last shown, nil when it was not: it tells since when something that leaves no trace is missing.
+	Prior *store.Runner
 	// Objects are those of its components, and those of the system's watches that claim it.
 	Objects []Object
 	// Pods are the runner's pods by UID.
@@ -36,6 +39,9 @@ type View struct {
 	// Kubectl completes a kubectl line for the runner's cluster.
 	Kubectl func(args string) string
 }
+
+// ResourceGPU is the resource name of NVIDIA's device plugin.
+const ResourceGPU corev1.ResourceName = "nvidia.com/gpu"
 
 // Node is what a system may know of a node.
 type Node struct {
@@ -73,4 +79,25 @@ func (v *View) Worsen(component string, verdict store.Verdict) bool {
 		}
 	}
 	return false
+}
+
+// Judge gives a component, and the pods of it that do not fail and are not on their way out, the verdict of its system instead of the
+// general one.
+func (v *View) Judge(component string, verdict store.Verdict) {
+	for i := range v.Runner.Components {
+		if c := &v.Runner.Components[i]; c.Name == component {
+			replace(&c.Verdict, verdict)
+		}
+	}
+	for i := range v.Runner.Workloads {
+		if w := &v.Runner.Workloads[i]; w.Component == component && !w.Failing() && w.Raw != "Terminating" {
+			replace(&w.Verdict, verdict)
+		}
+	}
+}
+
+// replace keeps the kubectl line of the verdict before where the new one has none.
+func replace(old *store.Verdict, verdict store.Verdict) {
+	verdict.Inspect = cmp.Or(verdict.Inspect, old.Inspect)
+	*old = verdict
 }

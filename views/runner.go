@@ -37,6 +37,7 @@ type RunnerModel struct {
 	inspect   string
 	version   string
 
+	facts      []factView
 	components []componentView
 	workloads  []workloadView
 	// work counts the workloads; more says how many are not shown.
@@ -108,7 +109,7 @@ func NewRunnerModel(s *store.Snapshot, r *store.Runner, history []store.Event, n
 		Ref: r.Ref, mark: runnerMark(r), name: newName(r.Ref.Name).whole(), place: place(r.Ref), moving: moving(r),
 		why: parts(r.Why), message: store.Clean(r.Message, lineLimit), since: r.Since, recovered: r.Recovered, unproven: r.Unproven,
 		inspect: store.Clean(r.Inspect, lineLimit), version: version(r.Version),
-		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history),
+		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history), facts: newFacts(r.Facts),
 	}
 	for i := range r.Components {
 		m.components = append(m.components, newComponent(&r.Components[i]))

@@ -16,7 +16,7 @@ import (
 func filled(tb testing.TB, n int) *set {
 	tb.Helper()
 	note := func(*set, any) {}
-	s, err := newSet(context.Background(), fake.NewClientset(), nil, hooks{touched: note, gone: note, failed: func(*watched, error) {}})
+	s, err := newSet(context.Background(), fake.NewClientset(), nil, nil, nil, hooks{touched: note, gone: note, failed: func(*watched, error) {}})
 	if err != nil {
 		tb.Fatal(err)
 	}

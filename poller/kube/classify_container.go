@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trackside/store"
+	"trackside/systems"
 )
 
 // roleOf says what a container is for. Init containers that restart always are native sidecars.
@@ -249,7 +250,9 @@ func (e *exam) running(v view) {
 	case v.spec.ReadinessProbe != nil && !v.Ready:
 		e.notReady(v, since)
 	case v.role == store.RoleMain && v.spec.ReadinessProbe == nil:
-		e.unproven(v, since)
+		e.unproven(v, since, withoutProbe)
+	case v.role == store.RoleMain && systems.Vacuous(v.spec.ReadinessProbe):
+		e.unproven(v, since, vacuousProbe)
 	case v.role == store.RoleMain:
 		e.mainReady = true
 	}
@@ -283,9 +286,15 @@ func (e *exam) notReady(v view, since time.Time) {
 	}
 }
 
-// unproven is rules 45 and 46: with no readiness probe, time is all there is to go by.
-func (e *exam) unproven(v view, since time.Time) {
-	why := v.container + " has run for " + store.For(since) + " without a readiness probe; "
+// Why a container that runs is not proven to work.
+const (
+	withoutProbe = "without a readiness probe"
+	vacuousProbe = "with a readiness probe that always passes"
+)
+
+// unproven is rules 45 and 46: with no readiness probe, or one that cannot fail, time is all there is to go by.
+func (e *exam) unproven(v view, since time.Time, lack string) {
+	why := v.container + " has run for " + store.For(since) + " " + lack + "; "
 	if e.now.Sub(since) < stable {
 		e.verdict(v.subject, store.Unknown, store.NoReason, store.NoReason, "", why+"it counts as healthy after 10 min.", since.Add(stable))
 		return

@@ -34,7 +34,14 @@ type status struct {
 		Last            metav1.Time
 	}
 	Prior  struct{ Running bool }
-	Pod    corev1.Pod
+	Pod    corev1.Pod // one without a name is not there
+	// Objects are what else of the runner its system sees.
+	Objects []struct {
+		Kind, Name  string
+		Annotations map[string]string
+		Created     time.Time
+		Custom      map[string]any
+	}
 	Expect expectation
 }
 
@@ -42,13 +49,70 @@ type expectation struct {
 	Health, Reason, Raw, Container, Role, Why, Next string
 }
 
-func (s *status) facts() Facts {
-	sys := systems.Labelled
-	for _, x := range systems.All() {
-		if x.Name == s.System {
-			sys = x
+func (s *status) system() *systems.System {
+	if sys := systemNamed(s.System); sys != nil {
+		return sys
+	}
+	return systems.Labelled
+}
+
+// verdict is what the board says: by the general rules, and then by the word of the system.
+func (s *status) verdict() PodVerdict {
+	sys := s.system()
+	r := &store.Runner{Ref: store.Ref{Cluster: "c", System: s.System, Namespace: s.Pod.Namespace, Name: "runner"}}
+	v := &systems.View{Now: s.Now, Runner: r, Pods: map[string]*corev1.Pod{}, Nodes: func() []systems.Node { return nil }, Kubectl: func(args string) string { return "kubectl " + args }}
+	var general PodVerdict
+	if s.Pod.Name != "" {
+		general = s.see(v)
+	}
+	for _, o := range s.Objects {
+		v.Objects = append(v.Objects, systems.Object{Kind: o.Kind, Namespace: s.Pod.Namespace, Name: o.Name, Annotations: o.Annotations, Created: o.Created, Custom: o.Custom})
+	}
+	if sys.Assess == nil || s.Pod.Name == "" && len(s.Objects) == 0 {
+		return general
+	}
+	sys.Assess(v)
+	for _, w := range r.Workloads {
+		if own := (PodVerdict{w.Verdict, s.role(w.Container)}); !own.Equal(general.Verdict) {
+			return own
 		}
 	}
+	return general
+}
+
+// see adds the pod to a view, as the general rules have it.
+func (s *status) see(v *systems.View) PodVerdict {
+	f, component := s.facts(), ""
+	object := objectOf("Pod", &s.Pod.ObjectMeta, &s.Pod.Spec)
+	if s.Component {
+		claim, _ := s.system().Claim(object)
+		component = claim.Component
+		v.Objects = append(v.Objects, object)
+	}
+	general := Classify(f, s.Now)
+	v.Pods[string(s.Pod.UID)] = &s.Pod
+	w := store.Workload{Namespace: s.Pod.Namespace, Name: s.Pod.Name, UID: string(s.Pod.UID), Component: component, Verdict: general.Verdict,
+		Phase: string(s.Pod.Status.Phase), Created: s.Pod.CreationTimestamp.Time, Containers: containersOf(&s.Pod, f.Main)}
+	v.Runner.Workloads = append(v.Runner.Workloads, w)
+	if component != "" {
+		v.Runner.Components = append(v.Runner.Components, store.Component{Name: component, Kind: "Pod", Object: s.Pod.Name, Desired: 1, Verdict: general.Verdict})
+	}
+	return general
+}
+
+// role is what a container of the pod is for.
+func (s *status) role(container string) store.Role {
+	main := s.facts().Main
+	for _, c := range containersOf(&s.Pod, main) {
+		if c.Name == container {
+			return c.Role
+		}
+	}
+	return store.RolePod
+}
+
+func (s *status) facts() Facts {
+	sys := s.system()
 	object := objectOf("Pod", &s.Pod.ObjectMeta, &s.Pod.Spec)
 	component := s.Pod.Labels["app.kubernetes.io/kubiya-runner-component"]
 	f := Facts{Pod: &s.Pod, Main: sys.MainContainer(object, component), Component: s.Component, OwnerGone: s.OwnerGone,
@@ -86,7 +150,7 @@ func readStatuses(t testing.TB) map[string]*status {
 func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 	for name, s := range readStatuses(t) {
 		t.Run(name, func(t *testing.T) {
-			v := Classify(s.facts(), s.Now)
+			v := s.verdict()
 			got := expectation{v.Health.String(), v.Reason.String(), v.Raw, v.Container, string(v.Role), v.Why.At(s.Now), ""}
 			if !v.Next.IsZero() {
 				got.Next = v.Next.UTC().Format(time.RFC3339)
@@ -99,11 +163,11 @@ func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 }
 
 func TestStatusesAreDistinctAndSourced(t *testing.T) {
-	seen, sourced := map[[3]string]string{}, 0
+	seen, sourced := map[[5]string]string{}, 0
 	for name, s := range readStatuses(t) {
-		key := [3]string{s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
+		key := [5]string{s.System, s.Expect.Health, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
 		if other, ok := seen[key]; ok {
-			t.Errorf("%s and %s agree in reason, role and phase: %q", name, other, key)
+			t.Errorf("%s and %s agree in system, health, reason, role and phase: %q", name, other, key)
 		}
 		seen[key] = name
 		b, err := os.ReadFile(filepath.Join("testdata/statuses", name+".yaml"))
@@ -122,6 +186,9 @@ func TestStatusesAreDistinctAndSourced(t *testing.T) {
 // A verdict may change by itself only at the time it names: the same pod one instant before Next says the same.
 func TestNothingChangesBeforeNext(t *testing.T) {
 	for name, s := range readStatuses(t) {
+		if s.Pod.Name == "" {
+			continue
+		}
 		v := Classify(s.facts(), s.Now)
 		if v.Next.IsZero() {
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -47,6 +48,9 @@ type Cluster struct {
 	fresh  freshness
 	// progress finds watches that stand still.
 	progress progress
+	dynamic  dynamic.Interface
+	// served lists the resources that the API server serves of a group and version.
+	served func(ctx context.Context, groupVersion string) ([]string, error)
 
 	mu      sync.Mutex
 	set     *set // nil until the first set is complete
@@ -54,8 +58,9 @@ type Cluster struct {
 	full    bool // the next observation is of everything
 	lost    map[string]lostPod
 	source  store.Source
-	dirty   bool // source has changed
-	answers bool // the API server answered when it was last asked
+	dirty   bool            // source has changed
+	answers bool            // the API server answered when it was last asked
+	found   []systems.Watch // what the latest set watches for systems; only generation touches it
 	limits  map[string]limit
 }
 
@@ -85,6 +90,10 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("%w: cluster %s: %s", store.ErrInvalid, cfg.Alias, store.ErrorText(err))
 	}
 	c.progress.newer = listenFrom(second)
+	if c.dynamic, err = dynamic.NewForConfig(tuned); err != nil {
+		return nil, fmt.Errorf("%w: cluster %s: %s", store.ErrInvalid, cfg.Alias, store.ErrorText(err))
+	}
+	c.served = c.askServed
 	if c.prober, err = newProber(cfg, tuned, c.touch); err != nil {
 		return nil, err
 	}
@@ -141,10 +150,14 @@ func (c *Cluster) Run(ctx context.Context) error {
 
 // generation runs one set of informers until it is to be replaced.
 func (c *Cluster) generation(ctx context.Context, rebuild <-chan struct{}) error {
-	s, err := newSet(ctx, c.client, c.cfg.Namespaces, hooks{touched: c.noteTouched, gone: c.noteGone, failed: c.noteFailed})
+	found, known := c.discover(ctx, c.found)
+	s, err := newSet(ctx, c.client, c.dynamic, found, c.cfg.Namespaces, hooks{touched: c.noteTouched, gone: c.noteGone, failed: c.noteFailed})
 	if err != nil {
 		return fmt.Errorf("cluster %s: preparing to watch: %w", c.cfg.Alias, err)
 	}
+	c.found = found
+	changed := make(chan struct{})
+	go c.rediscover(s.ctx, s, known, sync.OnceFunc(func() { close(changed) }))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -155,6 +168,7 @@ func (c *Cluster) generation(ctx context.Context, rebuild <-chan struct{}) error
 	select {
 	case <-ctx.Done():
 	case <-rebuild:
+	case <-changed:
 	}
 	c.install(nil)
 	s.stop()

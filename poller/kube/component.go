@@ -117,7 +117,8 @@ func (o *observation) running(p part, pods []store.Workload, c store.Component) 
 	v := worst.Verdict
 	switch {
 	case v.Health == store.Healthy && c.Ready < c.Desired:
-		return store.Verdict{Health: store.Degraded, Raw: "Unavailable", Why: store.Sentence(fmt.Sprintf("%s has %d of %d pods ready.", p.name, c.Ready, c.Desired))}
+		return store.Verdict{Health: store.Degraded, Raw: "Unavailable", Message: cut(p.failure),
+			Why: store.Sentence(fmt.Sprintf("%s has %d of %d pods ready%s.", p.name, c.Ready, c.Desired, colon(detail(p.failure))))}
 	case v.Health == store.Healthy:
 		v.Why = store.Sentence(fmt.Sprintf("%s has %d of %d pods ready.", p.name, c.Ready, c.Desired))
 		v.Raw, v.Container, v.Since = "", "", latest(present)
@@ -220,7 +221,7 @@ func probed(name string, v store.Verdict, p store.Probe, failures int) store.Ver
 	case p.URL == "":
 		return v
 	case p.Problem == "":
-		if v.Health == store.Unknown && strings.Contains(string(v.Why), "without a readiness probe") || v.Unproven {
+		if v.Health == store.Unknown && waitsForProof(v) || v.Unproven {
 			return store.Verdict{Health: store.Healthy, Since: v.Since, Why: store.Sentence(name + " answers its health probe.")}
 		}
 		return v
@@ -233,6 +234,11 @@ func probed(name string, v store.Verdict, p store.Probe, failures int) store.Ver
 		f.Health = store.Unhealthy
 	}
 	return worse(v, f)
+}
+
+// waitsForProof tells the verdict that lacks nothing but a probe from the others that are unknown.
+func waitsForProof(v store.Verdict) bool {
+	return strings.Contains(string(v.Why), withoutProbe) || strings.Contains(string(v.Why), vacuousProbe)
 }
 
 // worse is the verdict of the two that wants attention first.

@@ -52,11 +52,18 @@ func newCluster(t testing.TB, cfg Config) *Cluster {
 // newBoard starts the informers over some objects, and waits until they are complete. The API server answers.
 func newBoard(t *testing.T, cfg Config, prepare func(*fake.Clientset), objects ...runtime.Object) *board {
 	t.Helper()
-	b := &board{Cluster: newCluster(t, cfg), t: t, client: fake.NewClientset(objects...), snap: &store.Snapshot{}, done: make(chan error, 1), rebuild: make(chan struct{}, 1)}
+	return newBoardOf(t, newCluster(t, cfg), prepare, objects...)
+}
+
+// newBoardOf is newBoard for a cluster that is prepared already.
+func newBoardOf(t *testing.T, c *Cluster, prepare func(*fake.Clientset), objects ...runtime.Object) *board {
+	t.Helper()
+	b := &board{Cluster: c, t: t, client: fake.NewClientset(objects...), snap: &store.Snapshot{}, done: make(chan error, 1), rebuild: make(chan struct{}, 1)}
+	b.Cluster.client = b.client
+	b.served = func(context.Context, string) ([]string, error) { return nil, nil }
 	if prepare != nil {
 		prepare(b.client)
 	}
-	b.Cluster.client = b.client
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
 	b.heard()

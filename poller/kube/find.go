@@ -3,6 +3,7 @@ package kube
 import (
 	"iter"
 	"slices"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -19,7 +20,7 @@ var owners = []string{"deployments", "statefulsets", "cronjobs"}
 func (s *set) refs(cluster string) []store.Ref {
 	seen := map[store.Ref]struct{}{}
 	for _, w := range s.watched {
-		if w.name != "pods" && !slices.Contains(owners, w.name) {
+		if w.name != "pods" && w.custom == nil && !slices.Contains(owners, w.name) {
 			continue
 		}
 		for _, o := range w.GetIndexer().List() {
@@ -43,6 +44,8 @@ func (s *set) refsOf(cluster string, obj any) []store.Ref {
 		return s.podRefs(cluster, o)
 	case *appsv1.Deployment, *appsv1.StatefulSet, *batchv1.CronJob:
 		return claimRefs(cluster, o)
+	case *custom:
+		return o.refs(cluster, s)
 	case *stub:
 		if o.ignored {
 			return s.hiddenRefs(cluster, o)
@@ -56,19 +59,46 @@ func (s *set) refsOf(cluster string, obj any) []store.Ref {
 	return nil
 }
 
+// claimRefs are the runners that an object is part of: several only where each replica is one.
 func claimRefs(cluster string, obj any) []store.Ref {
 	sys, c, ok := claimOf(obj)
 	if !ok || c.Runner == "" {
 		return nil
 	}
-	return []store.Ref{{Cluster: cluster, System: sys.Name, Namespace: c.Namespace, Name: c.Runner}}
+	ref := store.Ref{Cluster: cluster, System: sys.Name, Namespace: c.Namespace, Name: c.Runner}
+	if set, ok := obj.(*appsv1.StatefulSet); ok && c.Replicas {
+		return replicaRefs(ref, set)
+	}
+	return []store.Ref{ref}
+}
+
+// maxReplicas bounds the runners that one StatefulSet can be.
+const maxReplicas = 1000
+
+// replicaRefs are the runners that the replicas of a StatefulSet are. One that is scaled to 0 keeps its first on the board, out of
+// service.
+func replicaRefs(of store.Ref, set *appsv1.StatefulSet) []store.Ref {
+	n := max(1, min(replicas(set.Spec.Replicas), maxReplicas))
+	refs := make([]store.Ref, n)
+	for i := range refs {
+		refs[i] = of
+		refs[i].Name = of.Name + "-" + strconv.Itoa(firstOrdinal(set)+i)
+	}
+	return refs
+}
+
+func firstOrdinal(set *appsv1.StatefulSet) int {
+	if set.Spec.Ordinals == nil {
+		return 0
+	}
+	return int(set.Spec.Ordinals.Start)
 }
 
 // podRefs finds a pod's runner through its owner, then by its own labels, then by the namespace that a runner carries work in.
 func (s *set) podRefs(cluster string, p *corev1.Pod) []store.Ref {
 	if owner := ownerOf(p); owner != "" {
 		if refs := s.ownerRefs(cluster, owner); refs != nil {
-			return refs
+			return replicaOf(refs, p)
 		}
 	}
 	sys, c, ok := claimOf(p)
@@ -78,13 +108,27 @@ func (s *set) podRefs(cluster string, p *corev1.Pod) []store.Ref {
 	case c.Runner != "":
 		return claimRefs(cluster, p)
 	}
-	var refs []store.Ref
+	return s.carriers(cluster, sys.Name, c.Namespace)
+}
+
+// replicaOf narrows the runners of a pod's owner down to the one that the pod itself is, where each replica is a runner.
+func replicaOf(refs []store.Ref, p *corev1.Pod) []store.Ref {
+	if _, c, ok := claimOf(p); !ok || !c.Replicas {
+		return refs
+	}
+	own := refs[0]
+	own.Name = p.Name
+	return []store.Ref{own}
+}
+
+// carriers are the runners that carry work in a namespace. Two may do so in one: the first has it.
+func (s *set) carriers(cluster, system, namespace string) (refs []store.Ref) {
 	for _, kind := range owners {
-		for _, o := range s.lookup(kind, byCarry, carryKey(sys.Name, c.Namespace)) {
+		for _, o := range s.lookup(kind, byCarry, carryKey(system, namespace)) {
 			refs = append(refs, claimRefs(cluster, o)...)
 		}
 	}
-	slices.SortFunc(refs, store.Ref.Compare) // two runners may carry work in one namespace: the first has it
+	slices.SortFunc(refs, store.Ref.Compare)
 	return refs
 }
 
@@ -169,6 +213,13 @@ func (s *set) aboutRefs(cluster, uid string) (refs []store.Ref) {
 			}
 		}
 	}
+	for _, w := range s.watched {
+		if w.custom != nil {
+			for _, c := range byIndex[*custom](w, byUID, uid) {
+				refs = append(refs, c.refs(cluster, s)...)
+			}
+		}
+	}
 	for _, o := range s.lookup("replicasets", byUID, uid) {
 		refs = append(refs, s.ownerRefs(cluster, ownerOf(o))...)
 	}
@@ -191,7 +242,7 @@ func (s *set) notices(uids ...types.UID) []*notice {
 // node returns what is known of a node; nil when nodes cannot be read.
 func (s *set) node(name string) *nodeFacts {
 	for _, w := range s.watched {
-		if w.name == "nodes" {
+		if w.name == "nodes" && w.custom == nil {
 			if o, ok, _ := w.GetIndexer().GetByKey(name); ok {
 				f, _ := o.(*nodeFacts)
 				return f

@@ -139,6 +139,14 @@ func (c *Cluster) noteFailed(w *watched, err error) {
 		c.cfg.Log.Debug("watch failed", "cluster", c.cfg.Alias, "resource", w.name, "namespace", w.namespace, "error", store.ErrorText(err))
 		return
 	}
+	if w.custom != nil && apierrors.IsNotFound(err) {
+		w.refuse() // its CRD was removed: what is served is looked at again
+		select {
+		case w.missing <- struct{}{}:
+		default:
+		}
+		return
+	}
 	c.limit(w.key(), refusal(w, err), w.HasSynced() || strings.Contains(err.Error(), "cannot watch"))
 	w.refuse()
 }

@@ -51,7 +51,8 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	}
 	parts := o.parts(sys, ref)
 	work := o.work(sys, ref, parts)
-	if len(parts) == 0 && len(work) == 0 {
+	customs := o.customs(sys, ref, parts)
+	if len(parts) == 0 && len(work) == 0 && !constitutes(sys, customs) {
 		return nil
 	}
 	r := &store.Runner{Ref: ref, Incarnation: incarnation(parts)}
@@ -63,14 +64,22 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	}
 	r.Workloads = append(r.Workloads, o.workloads(sys, part{pods: work}, before)...)
 	r.Workloads = append(r.Workloads, o.lostWork(ref, r.Workloads, before)...)
+	r.Version = o.runnerVersion(sys, parts, r.Components)
+	r.Observed, r.Requested = state(parts)
+	o.assess(sys, r, prior, parts, work, customs)
 	slices.SortFunc(r.Workloads, func(a, b store.Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 	})
-	r.Version = o.runnerVersion(sys, parts, r.Components)
-	r.Observed, r.Requested = state(parts)
 	o.judge(r, prior, parts, work)
 	r.Verdict = runnerVerdict(r, o.now)
 	return r
+}
+
+// constitutes reports whether custom objects make a runner by themselves: one that claims a component does.
+func constitutes(sys *systems.System, customs []*custom) bool {
+	return slices.ContainsFunc(customs, func(c *custom) bool {
+		return slices.ContainsFunc(c.claims(), func(x customClaim) bool { return x.system == sys && x.Component != "" })
+	})
 }
 
 func systemNamed(name string) *systems.System {
@@ -97,7 +106,7 @@ func (o *observation) parts(sys *systems.System, ref store.Ref) []part {
 	var parts []part
 	for _, kind := range owners {
 		for _, obj := range o.set.lookup(kind, byRunner, key) {
-			parts = append(parts, o.part(obj))
+			parts = append(parts, o.part(obj, ref))
 		}
 	}
 	var bare []part
@@ -145,7 +154,8 @@ func distinct(parts []part) []part {
 	return parts
 }
 
-func (o *observation) part(obj any) part {
+// part is an object of a runner as a component; where each replica is a runner, only what that replica has of it.
+func (o *observation) part(obj any, ref store.Ref) part {
 	_, claim, _ := claimOf(obj)
 	p := part{name: claim.Component, carries: claim.Carries, marks: marksOf(obj)}
 	var m *metav1.ObjectMeta
@@ -161,6 +171,10 @@ func (o *observation) part(obj any) part {
 	case *appsv1.StatefulSet:
 		p.kind, m, template, p.desired = "StatefulSet", &x.ObjectMeta, &x.Spec.Template, replicas(x.Spec.Replicas)
 		p.pods = o.set.podsOwned(x.UID)
+		if claim.Replicas {
+			p.pods = slices.DeleteFunc(p.pods, func(pod *corev1.Pod) bool { return pod.Name != ref.Name })
+			p.desired = min(1, p.desired)
+		}
 	case *batchv1.CronJob:
 		p.kind, m, template = "CronJob", &x.ObjectMeta, &x.Spec.JobTemplate.Spec.Template
 		p.suspended = x.Spec.Suspend != nil && *x.Spec.Suspend

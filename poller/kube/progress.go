@@ -145,7 +145,7 @@ func listenFrom(client metadata.Interface) func(context.Context, *watched, strin
 		if w.tweak != nil {
 			w.tweak(&opts)
 		}
-		stream, err := client.Resource(schema.GroupVersionResource{Group: w.group, Version: "v1", Resource: w.name}).Namespace(w.namespace).Watch(ctx, opts)
+		stream, err := client.Resource(schema.GroupVersionResource{Group: w.group, Version: firstOf(w.version, "v1"), Resource: w.name}).Namespace(w.namespace).Watch(ctx, opts)
 		if err != nil {
 			return false
 		}

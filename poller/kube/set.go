@@ -2,13 +2,16 @@ package kube
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -29,10 +32,14 @@ const (
 // resource is one kind of object that is watched.
 type resource struct {
 	group, name string
-	cluster     bool // not namespaced
-	owners      bool // watched, and complete, before pods are
+	version     string // v1 when blank
+	cluster     bool   // not namespaced
+	owners      bool   // watched, and complete, before pods are
 	informer    func(informers.SharedInformerFactory) cache.SharedIndexInformer
 	tweak       func(*metav1.ListOptions)
+	// custom and dynamic are those of a system's watch.
+	custom  *systems.Watch
+	dynamic func(namespace string) cache.SharedIndexInformer
 }
 
 // resources are what is watched, in the order in which the caches are filled: owners before pods.
@@ -66,14 +73,15 @@ var resources = []resource{
 // set is one generation of informers of a cluster. When the API server was away, the whole set is built anew at once instead of
 // waiting for the back-off of each watch.
 type set struct {
-	watched   []*watched
-	adopted   uidSet // owners of pods that carry no label of a runner themselves
-	factories []informers.SharedInformerFactory
-	ctx       context.Context // of everything the set does
-	stop      context.CancelFunc
-	hooks     hooks
-	client    kubernetes.Interface
-	extra     extraPods
+	watched  []*watched
+	optional []systems.Watch // what systems watch and the API server serves
+	missing  chan struct{}   // one of them is not served any more
+	adopted  uidSet          // owners of pods that carry no label of a runner themselves
+	ctx      context.Context // of everything the set does
+	stop     context.CancelFunc
+	hooks    hooks
+	client   kubernetes.Interface
+	extra    extraPods
 }
 
 // hooks are what a set tells its cluster. They only note and signal.
@@ -90,7 +98,8 @@ type watched struct {
 	cache.SharedIndexInformer
 	handler cache.ResourceEventHandlerRegistration
 	once    sync.Once
-	refused chan struct{} // closed when the API server refused the list or the watch
+	refused chan struct{}   // closed when the API server refused the list or the watch
+	missing chan<- struct{} // the set's
 }
 
 // refuse notes that the API server does not let us watch; it reports whether that is new.
@@ -102,13 +111,17 @@ func (w *watched) refuse() (first bool) {
 // key names what is watched, and where.
 func (w *watched) key() string { return w.group + "/" + w.name + "/" + w.namespace }
 
-func newSet(ctx context.Context, client kubernetes.Interface, namespaces []string, h hooks) (*set, error) {
+func newSet(ctx context.Context, client kubernetes.Interface, dyn dynamic.Interface, optional []systems.Watch, namespaces []string, h hooks) (*set, error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
 	}
-	s := &set{hooks: h, client: client}
+	s := &set{hooks: h, client: client, optional: optional, missing: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(ctx)
-	for _, r := range resources {
+	all := slices.Clone(resources)
+	for _, w := range optional {
+		all = append(all, customResource(w, dyn))
+	}
+	for _, r := range all {
 		scopes := namespaces
 		if r.cluster {
 			scopes = []string{metav1.NamespaceAll}
@@ -122,15 +135,12 @@ func newSet(ctx context.Context, client kubernetes.Interface, namespaces []strin
 	return s, nil
 }
 
-// add makes one informer, each with a factory of its own, so that its list options are its own and owners can start before pods.
+// add makes one informer.
 func (s *set) add(r resource, ns string) error {
-	f := informers.NewSharedInformerFactoryWithOptions(s.client, 0, informers.WithNamespace(ns), informers.WithTransform(s.transform),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
-			if r.tweak != nil {
-				r.tweak(o)
-			}
-		}))
-	w := &watched{resource: r, namespace: ns, SharedIndexInformer: r.informer(f), refused: make(chan struct{})}
+	w := &watched{resource: r, namespace: ns, refused: make(chan struct{}), missing: s.missing}
+	if err := s.informer(w); err != nil {
+		return err
+	}
 	if err := w.AddIndexers(indexers()); err != nil {
 		return err
 	}
@@ -155,8 +165,29 @@ func (s *set) add(r resource, ns string) error {
 		},
 	})
 	w.handler = reg
-	s.watched, s.factories = append(s.watched, w), append(s.factories, f)
+	s.watched = append(s.watched, w)
 	return err
+}
+
+// informer makes the informer of a resource. Those of the common ones come from a factory each, so that their list options are their own.
+func (s *set) informer(w *watched) error {
+	if w.dynamic != nil {
+		w.SharedIndexInformer = w.dynamic(w.namespace)
+		return w.SetTransform(func(o any) (any, error) {
+			if u, ok := o.(*unstructured.Unstructured); ok {
+				return reduce(u, w.custom), nil
+			}
+			return o, nil
+		})
+	}
+	f := informers.NewSharedInformerFactoryWithOptions(s.client, 0, informers.WithNamespace(w.namespace), informers.WithTransform(s.transform),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+			if w.tweak != nil {
+				w.tweak(o)
+			}
+		}))
+	w.SharedIndexInformer = w.informer(f)
+	return nil
 }
 
 // arrived notes an object that is new or changed. One that ceased to belong to its runner touches that runner too.
@@ -182,9 +213,9 @@ func (s *set) arrived(old, obj any) {
 func (s *set) start() bool {
 	for _, owners := range []bool{true, false} {
 		var waits []*watched
-		for i, w := range s.watched {
+		for _, w := range s.watched {
 			if w.owners == owners {
-				s.factories[i].Start(s.ctx.Done())
+				go w.RunWithContext(s.ctx)
 				waits = append(waits, w)
 			}
 		}
@@ -199,7 +230,7 @@ func (s *set) start() bool {
 func (s *set) lookup(resource, index, key string) []any {
 	var out []any
 	for _, w := range s.watched {
-		if w.name == resource {
+		if w.name == resource && w.custom == nil {
 			objs, _ := w.GetIndexer().ByIndex(index, key)
 			out = append(out, objs...)
 		}
@@ -218,7 +249,11 @@ func uidOf(o any) types.UID {
 func sameForUs(a, b any) bool {
 	if x, ok := a.(*nodeFacts); ok {
 		y, ok := b.(*nodeFacts)
-		return ok && x.ready == y.ready && x.reason == y.reason
+		return ok && x.ready == y.ready && x.reason == y.reason && sameSizes(x.allocatable, y.allocatable)
+	}
+	if x, ok := a.(*custom); ok {
+		y, ok := b.(*custom)
+		return ok && x.same(y)
 	}
 	x, ok := a.(metav1.Object)
 	y, ok2 := b.(metav1.Object)
@@ -245,22 +280,8 @@ func indexers() cache.Indexers {
 			}
 			return nil, nil
 		},
-		byRunner: func(o any) ([]string, error) {
-			if sys, c, ok := claimOf(o); ok && c.Runner != "" {
-				return []string{runnerKey(sys.Name, c.Namespace, c.Runner)}, nil
-			}
-			return nil, nil
-		},
-		byCarry: func(o any) ([]string, error) {
-			sys, c, ok := claimOf(o)
-			switch {
-			case ok && c.Runner == "":
-				return []string{carryKey(sys.Name, c.Namespace)}, nil
-			case ok && c.Carries != "":
-				return []string{carryKey(sys.Name, c.Carries)}, nil
-			}
-			return nil, nil
-		},
+		byRunner: func(o any) ([]string, error) { return runnerKeys(o), nil },
+		byCarry:  func(o any) ([]string, error) { return carryKeys(o), nil },
 		byNode: func(o any) ([]string, error) {
 			if p, ok := o.(*corev1.Pod); ok && p.Spec.NodeName != "" {
 				return []string{p.Spec.NodeName}, nil
@@ -274,6 +295,42 @@ func indexers() cache.Indexers {
 			return nil, nil
 		},
 	}
+}
+
+// runnerKeys are those of the runners that an object names.
+func runnerKeys(o any) (keys []string) {
+	if x, ok := o.(*custom); ok {
+		for _, c := range x.claims() {
+			if c.Runner != "" {
+				keys = append(keys, runnerKey(c.system.Name, c.Namespace, c.Runner))
+			}
+		}
+		return keys
+	}
+	for _, ref := range claimRefs("", o) {
+		keys = append(keys, runnerKey(ref.System, ref.Namespace, ref.Name))
+	}
+	return keys
+}
+
+// carryKeys are those of the namespaces that a runner carries work in, or that work which names no runner stands in.
+func carryKeys(o any) (keys []string) {
+	if x, ok := o.(*custom); ok {
+		for _, c := range x.claims() {
+			if c.Runner == "" {
+				keys = append(keys, carryKey(c.system.Name, c.Namespace))
+			}
+		}
+		return keys
+	}
+	sys, c, ok := claimOf(o)
+	switch {
+	case ok && c.Runner == "":
+		return []string{carryKey(sys.Name, c.Namespace)}
+	case ok && c.Carries != "":
+		return []string{carryKey(sys.Name, c.Carries)}
+	}
+	return nil
 }
 
 func ownerOf(o any) types.UID {

@@ -40,6 +40,8 @@ type nodeFacts struct {
 	ready  corev1.ConditionStatus
 	reason string
 	since  metav1.Time
+	// allocatable holds the sizes that a system may know.
+	allocatable corev1.ResourceList
 }
 
 func stubOf(m *metav1.ObjectMeta) *stub {
@@ -85,7 +87,18 @@ func (s *set) transformPod(p *corev1.Pod) any {
 	slim.Spec.NodeName = p.Spec.NodeName
 	slim.GenerateName = s.markPod(p)
 	slimStatus(&slim.Status)
+	keepRequests(slim, &p.Spec)
 	return slim
+}
+
+// keepRequests keeps what a pod asks of its node as one short text: whole lists of resources would cost more than all the rest.
+func keepRequests(slim *corev1.Pod, spec *corev1.PodSpec) {
+	if text := systems.FormatRequests(spec); text != "" {
+		if slim.Annotations == nil {
+			slim.Annotations = map[string]string{}
+		}
+		slim.Annotations[systems.AnnotationRequests] = intern(text)
+	}
 }
 
 // relevantPod tells a runner's pod by its own labels and images, or by an owner that was adopted: a person may label a Deployment
@@ -160,11 +173,11 @@ func slimLabels(l map[string]string) map[string]string {
 // intern makes equal strings one: thousands of pods repeat the same labels, images and names.
 func intern(s string) string { return unique.Make(s).Value() }
 
-// slimAnnotations keeps our own; others can be hundreds of kilobytes long.
+// slimAnnotations keeps our own and those that a system reads; others can be hundreds of kilobytes long.
 func slimAnnotations(a map[string]string) map[string]string {
 	var out map[string]string
 	for k, v := range a {
-		if strings.HasPrefix(k, "trackside.dev/") {
+		if systems.KeepsAnnotation(k) {
 			if out == nil {
 				out = map[string]string{}
 			}
@@ -190,6 +203,9 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	for i := range in {
 		c := &in[i]
 		out[i] = corev1.Container{Name: intern(c.Name), Image: intern(c.Image), Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
+		if systems.Idles(c) {
+			out[i].Command = sleeping // a chart's diagnostic mode: the container runs and does nothing
+		}
 		for _, e := range c.Env {
 			if systems.Keeps(e.Name) {
 				out[i].Env = append(out[i].Env, corev1.EnvVar{Name: e.Name, Value: e.Value})
@@ -199,10 +215,18 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	return out
 }
 
-// slimProbe keeps that there is a probe, which is all that is asked.
+var sleeping = []string{"sleep", "infinity"}
+
+// vacuous stands for every probe that always passes; nobody changes what is in the cache.
+var vacuous = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+
+// slimProbe keeps that there is a probe, and whether it can fail at all.
 func slimProbe(p *corev1.Probe) *corev1.Probe {
 	if p == nil {
 		return nil
+	}
+	if systems.Vacuous(p) {
+		return vacuous
 	}
 	return &corev1.Probe{}
 }
@@ -255,7 +279,7 @@ func cut(s string) string {
 }
 
 func transformNode(n *corev1.Node) any {
-	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}}
+	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}, allocatable: sizes(n.Status.Allocatable)}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			f.ready, f.reason, f.since = c.Status, c.Reason, c.LastTransitionTime
@@ -279,5 +303,6 @@ func transformEvent(e *corev1.Event) any {
 }
 
 func objectOf(kind string, m *metav1.ObjectMeta, spec *corev1.PodSpec) systems.Object {
-	return systems.Object{Kind: kind, Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, Spec: spec}
+	return systems.Object{Kind: kind, Namespace: m.Namespace, Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, UID: m.UID,
+		Created: m.CreationTimestamp.Time, Deleting: m.DeletionTimestamp != nil, Spec: spec}
 }

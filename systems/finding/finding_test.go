@@ -228,6 +228,7 @@ func TestVacuous(t *testing.T) {
 		{true, []string{"python3", "-u", "-c", "print('ok')"}},
 		{true, []string{"python3", "-c", "import os, sys\nexit()"}},
 		{true, []string{"python", "-c", "pass"}},
+		{true, []string{"/usr/bin/python3.12", "-c", "import sys;sys.exit()"}},
 		{true, []string{"node", "-e", "process.exit(0)"}},
 		{true, []string{"perl", "-e", "exit 0"}},
 		{false, nil},

@@ -65,7 +65,7 @@ func each(s *Subject, f func(c *corev1.Container, place string, init bool)) {
 var (
 	always = []string{"true", ":", "echo", "printf", "exit", "sleep", "pwd", "date", "whoami", "id", "hostname", "uname"}
 	shells = []string{"sh", "bash", "ash", "dash", "zsh", "ksh"}
-	script = []string{"python", "python3", "node", "nodejs", "deno", "perl", "ruby", "php"}
+	script = []string{"python", "node", "nodejs", "deno", "perl", "ruby", "php"}
 )
 
 // Vacuous reports whether a probe's command always succeeds: true, echo, a shell that ends in exit 0 or || true, an interpreter that is
@@ -74,7 +74,7 @@ func Vacuous(command []string) bool {
 	if len(command) == 0 {
 		return false
 	}
-	program := path.Base(command[0])
+	program := strings.TrimRight(path.Base(command[0]), "0123456789.") // python3.12 is a Python
 	switch {
 	case program == "env" || program == "busybox":
 		return Vacuous(command[1:])

@@ -162,7 +162,29 @@ func question(r *http.Request) string {
 	return verb + " " + group + "/" + resource
 }
 
+// discovery answers which resources of a group and version are served: all that some system watches. Everybody may ask that.
+func discovery(w http.ResponseWriter, r *http.Request) bool {
+	served := []object{}
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if parts[0] == "apis" && len(parts) != 3 || parts[0] == "api" && len(parts) != 2 || parts[0] == "readyz" {
+		return false
+	}
+	for _, s := range systems.All() {
+		for _, x := range s.Watches {
+			if gv := strings.Trim(x.Group+"/"+x.Version, "/"); gv == strings.Join(parts[1:], "/") {
+				served = append(served, object{"name": x.Resource})
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(object{"kind": "APIResourceList", "apiVersion": "v1", "resources": served})
+	return true
+}
+
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if discovery(w, r) {
+		return
+	}
 	q := question(r)
 	a.mu.Lock()
 	a.seen[q] = true
@@ -193,6 +215,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(w).Flush()
 		}
 		<-r.Context().Done()
+	case kind == "":
+		_ = json.NewEncoder(w).Encode(object{"kind": "List", "apiVersion": apiVersion(what), "metadata": object{"resourceVersion": "1"}, "items": []object{}})
 	default:
 		items := []object{}
 		if item != nil {

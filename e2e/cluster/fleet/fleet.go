@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-//go:embed kubiya/*.yaml agyn/*.yaml labelled/*.yaml foreign/*.yaml
+//go:embed */*.yaml
 var fixtures embed.FS
 
 // Size is how large a fleet is asked for. The zero Size is the standard fleet.
@@ -90,7 +90,11 @@ func Seed(ctx context.Context, cfg *rest.Config, size Size, say func(string, ...
 			return err
 		}
 	}
-	seeder := &seeder{client: client, say: say}
+	custom, err := newCustom(cfg)
+	if err != nil {
+		return err
+	}
+	seeder := &seeder{client: client, custom: custom, say: say}
 	if err := seeder.seed(ctx, runners, size); err != nil {
 		return fmt.Errorf("seeding the fleet: %w", err)
 	}

@@ -49,13 +49,16 @@ func node(i int) *corev1.Node {
 		corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("16Gi"),
 		corev1.ResourcePods: resource.MustParse("250"), corev1.ResourceEphemeralStorage: resource.MustParse("900Gi"),
 	}
+	labels := map[string]string{
+		"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "type": "kwok",
+		"node-role.kubernetes.io/worker": "", "topology.kubernetes.io/zone": fmt.Sprintf("zone-%c", 'a'+i%3),
+	}
+	if i%2 == 0 { // half of them have gVisor
+		labels["cloud.google.com/gke-sandbox"] = "true"
+	}
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: name,
-			Labels: map[string]string{
-				"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "type": "kwok",
-				"node-role.kubernetes.io/worker": "", "topology.kubernetes.io/zone": fmt.Sprintf("zone-%c", 'a'+i%3),
-			},
+			Name: name, Labels: labels,
 			Annotations: map[string]string{simulated: "fake"},
 		},
 		// Not a loopback address: the API server proxies to none. The pod network leads it to kwok.

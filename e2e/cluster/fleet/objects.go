@@ -15,9 +15,11 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
 )
 
 // read decodes the objects of one fixture.
@@ -37,6 +39,11 @@ func read(file string) ([]runtime.Object, error) {
 			return nil, fmt.Errorf("reading the fixture %s: %w", file, err)
 		}
 		o, _, err := scheme.Codecs.UniversalDeserializer().Decode(text, nil, nil)
+		if runtime.IsNotRegisteredError(err) { // a custom resource, or its definition
+			custom := &unstructured.Unstructured{}
+			err = yaml.Unmarshal(text, &custom.Object)
+			o = custom
+		}
 		if err != nil {
 			return nil, fmt.Errorf("decoding the fixture %s: %w", file, err)
 		}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
 
@@ -31,6 +32,12 @@ var (
 	kubiya = kind{system: "kubiya", files: kubiyaFiles, name: "runner-eu", namespace: "kubiya-eu", workspace: "kubiya-eu"}
 	agyn   = kind{system: "agyn", files: []string{"k8s-runner"}, name: "k8s-runner", namespace: "platform", workspace: "agyn-workloads"}
 
+	plue    = kind{system: "plue", files: []string{"warm-pool"}, name: "runner-standby-pool", namespace: "workflows", workspace: "workflows"}
+	release = kind{system: "release", files: []string{"runner"}, name: "release-runner", namespace: "digitalai", workspace: "digitalai"}
+	// The definitions come with the platform.
+	ambient     = kind{system: "ambient", files: []string{"crds", "platform"}, name: "ambient-code", namespace: "ambient-code"}
+	ambientTeam = kind{system: "ambient", files: []string{"team-blue"}, name: "team-blue", namespace: "team-blue"}
+
 	labelled = []kind{
 		{system: "labelled", files: []string{"ci-linux"}, name: "ci-linux", namespace: "ci", workspace: "ci"},
 		{system: "labelled", files: []string{"builds-docker"}, name: "builds-docker", namespace: "builds", workspace: "builds"},
@@ -57,8 +64,13 @@ func standard() []place {
 		{kind: agyn, newName: "k8s-runner", newNamespace: "platform-2", newWorkspace: "agyn-workloads-2", behind: 1, workloads: 2},
 	}
 	places[0].files = append([]string{"enforcer"}, kubiyaFiles...) // the optional part, in one runner
+	places[3].files = append([]string{"declared"}, agyn.files...)  // one with a platform-controller, one without
 	for i, k := range labelled {
 		places = append(places, place{kind: k, newName: k.name, newNamespace: k.namespace, newWorkspace: k.workspace, workloads: 2 - i%2})
+	}
+	for _, p := range []place{{kind: plue, workloads: 2}, {kind: release, workloads: 1}, {kind: ambient}, {kind: ambientTeam}} {
+		p.newName, p.newNamespace, p.newWorkspace = p.name, p.namespace, p.workspace
+		places = append(places, p)
 	}
 	return places
 }
@@ -165,6 +177,10 @@ func (p place) addWorkloads(r *runner) error {
 		switch p.system {
 		case "agyn":
 			rename.parts = append(rename.parts, "00000000-0000-4000-8000-000000000000", id, "00000000", id[:8])
+		case "plue":
+			rename.parts = append(rename.parts, "00000000", id[:8])
+		case "release":
+			rename.parts = append(rename.parts, pod.Name, fmt.Sprintf("%x", sha1.Sum([]byte(id))))
 		case "labelled": // its template is of the runner ci-linux, whatever the kind
 			rename = renaming{
 				exact: map[string]string{"ci": p.newWorkspace},
@@ -200,7 +216,9 @@ func (p place) renaming() renaming {
 func (r *runner) namespaces() []string {
 	var out []string
 	for _, o := range r.objects {
-		out = append(out, o.(metav1.Object).GetNamespace())
+		if namespace := o.(metav1.Object).GetNamespace(); namespace != "" {
+			out = append(out, namespace)
+		}
 	}
 	for _, pod := range r.workloads {
 		out = append(out, pod.Namespace)

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 )
@@ -22,6 +22,7 @@ import (
 // seeder writes a fleet into a cluster.
 type seeder struct {
 	client kubernetes.Interface
+	custom *custom
 	say    func(string, ...any)
 	nodes  []string // where pods of a large fleet are put, past the scheduler
 }
@@ -49,17 +50,26 @@ func parallel(ctx context.Context, n int, do func(context.Context, int) error) e
 	return context.Cause(ctx)
 }
 
-// seed creates namespaces, then components, then workloads and strangers, and waits for all to be Ready.
+// seed creates namespaces and definitions, then components, then workloads and strangers, and waits for all to be Ready.
 func (s *seeder) seed(ctx context.Context, runners []*runner, size Size) error {
 	if size.Given() {
 		if err := s.findNodes(ctx); err != nil {
 			return err
 		}
 	}
-	var objects, pods []runtime.Object
+	var definitions, customs, objects, pods []runtime.Object
 	var namespaces []string
 	for _, r := range runners {
-		objects = append(objects, r.objects...)
+		for _, o := range r.objects {
+			switch _, isCustom := o.(*unstructured.Unstructured); {
+			case o.(metav1.Object).GetNamespace() == "":
+				definitions = append(definitions, o)
+			case isCustom:
+				customs = append(customs, o)
+			default:
+				objects = append(objects, o)
+			}
+		}
 		namespaces = append(namespaces, r.namespaces()...)
 		for _, pod := range r.workloads {
 			pods = append(pods, pod)
@@ -76,7 +86,7 @@ func (s *seeder) seed(ctx context.Context, runners []*runner, size Size) error {
 	if err := s.createNamespaces(ctx, namespaces); err != nil {
 		return err
 	}
-	for _, batch := range [][]runtime.Object{objects, pods} {
+	for _, batch := range [][]runtime.Object{definitions, customs, objects, pods} {
 		if err := parallel(ctx, len(batch), func(ctx context.Context, i int) error { return s.create(ctx, batch[i], i) }); err != nil {
 			return err
 		}
@@ -154,10 +164,13 @@ func (s *seeder) createOnce(ctx context.Context, o runtime.Object) error {
 	case *corev1.ServiceAccount:
 		_, err = s.client.CoreV1().ServiceAccounts(o.Namespace).Create(ctx, o, options)
 	case *corev1.Pod:
+		if err := s.custom.own(ctx, o); err != nil {
+			return err
+		}
 		options.FieldManager = "runner-controller"
 		_, err = s.client.CoreV1().Pods(o.Namespace).Create(ctx, o, options)
 	default:
-		return errors.New("the fleet knows no such kind")
+		err = s.custom.create(ctx, o)
 	}
 	return err
 }

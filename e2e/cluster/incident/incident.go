@@ -12,9 +12,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -28,8 +30,12 @@ type kind struct {
 	play  func(context.Context, *player, *subject) error
 }
 
-// kinds are all incidents, in the order "incident list" shows them.
+// kinds are all incidents, in the order "incident list" shows them: those that befall any runner, those of one system, and recovery.
 func kinds() []kind {
+	return slices.Concat(common(), agynKinds(), plueKinds(), releaseKinds(), ambientKinds(), []kind{{"recover", "undo every incident of the runner", recovery}})
+}
+
+func common() []kind {
 	return []kind{
 		{"image-pull", "a new release whose image cannot be pulled: ErrImagePull, then ImagePullBackOff", broken(badImage)},
 		{"bad-config", "a new release that needs a Secret nobody made: CreateContainerConfigError", broken(badConfig)},
@@ -43,7 +49,6 @@ func kinds() []kind {
 		{"probe-slow", "the pods' HTTP endpoint answers after --delay", probeSlow},
 		{"node-lost", "the node of the runner's pod is no longer heard of", nodeLost},
 		{"rollout", "a new version of a component is rolled out, and works", rollout},
-		{"recover", "undo every incident of the runner", recovery},
 	}
 }
 
@@ -88,7 +93,7 @@ func Command(ctx context.Context, args []string) error {
 	name := args[0]
 	if name == "list" {
 		for _, k := range kinds() {
-			fmt.Printf("%-14s %s\n", k.name, k.about)
+			fmt.Printf("%-20s %s\n", k.name, k.about)
 		}
 		return nil
 	}
@@ -114,6 +119,7 @@ func Command(ctx context.Context, args []string) error {
 type player struct {
 	options
 	client kubernetes.Interface
+	custom dynamic.Interface
 }
 
 func newPlayer(o options) (*player, error) {
@@ -125,7 +131,14 @@ func newPlayer(o options) (*player, error) {
 		return nil, fmt.Errorf("reading %s: %w", o.kubeconfig, err)
 	}
 	client, err := fleet.Client(cfg)
-	return &player{options: o, client: client}, err
+	if err != nil {
+		return nil, err
+	}
+	custom, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connecting for custom resources: %w", err)
+	}
+	return &player{options: o, client: client, custom: custom}, nil
 }
 
 // say prints what was done.

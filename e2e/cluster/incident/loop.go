@@ -41,7 +41,7 @@ func (p *player) episode(ctx context.Context, random *rand.Rand) error {
 	if len(runners) == 0 {
 		return fmt.Errorf("there is no runner for anything to happen to")
 	}
-	one := &player{options: p.options, client: p.client}
+	one := &player{options: p.options, client: p.client, custom: p.custom}
 	one.runner = runners[random.IntN(len(runners))]
 	name := loopKinds[random.IntN(len(loopKinds))]
 	s, err := one.find(ctx)
@@ -80,6 +80,10 @@ func (p *player) runners(ctx context.Context) ([]string, error) {
 			out = append(out, o.GetNamespace()+"/"+o.GetName())
 		case l[ownRunner] != "" && l[ownComponent] != "":
 			out = append(out, o.GetNamespace()+"/"+l[ownRunner])
+		case l[app] == "runner-standby":
+			out = append(out, o.GetNamespace()+"/"+o.GetName())
+		case l[app] == "agentic-operator":
+			out = append(out, o.GetNamespace()+"/"+o.GetNamespace())
 		}
 	}
 	deployments, err := p.client.AppsV1().Deployments("").List(ctx, metav1.ListOptions{})

@@ -104,10 +104,17 @@ func recovery(ctx context.Context, p *player, s *subject) error {
 	if err := p.recoverNodes(ctx, s); err != nil {
 		return err
 	}
+	if err := errors.Join(p.recoverSessions(ctx, s.namespace), p.recoverDeclared(ctx, s)); err != nil {
+		return err
+	}
 	for _, c := range s.components {
-		if err := p.recoverTemplate(ctx, c); err != nil {
+		if err := errors.Join(p.recoverTemplate(ctx, c), p.recoverClass(ctx, c)); err != nil {
 			return err
 		}
+	}
+	s, err := p.find(ctx) // sessions have new pods by now
+	if err != nil {
+		return err
 	}
 	for _, pod := range s.allPods() {
 		if err := p.recoverPod(ctx, &pod); err != nil {
@@ -208,7 +215,7 @@ func (p *player) recoverTemplate(ctx context.Context, c *component) error {
 // recoverPod undoes what befell one pod.
 func (p *player) recoverPod(ctx context.Context, pod *corev1.Pod) error {
 	a := pod.Annotations
-	controlled := metav1.GetControllerOf(pod) != nil
+	replaced := controlled(pod)
 	switch {
 	case a[stages.HTTPDelay] != "" || a[stages.HTTP] != "" && a[stages.HTTP] != "200 ok":
 		if err := p.annotate(ctx, pod, map[string]string{stages.HTTP: "200 ok", stages.HTTPDelay: ""}); err != nil {
@@ -222,8 +229,8 @@ func (p *player) recoverPod(ctx context.Context, pod *corev1.Pod) error {
 		}
 	}
 	switch {
-	case controlled && pod.Status.Phase != corev1.PodRunning, a[made] != "":
-		if err := p.remove(ctx, pod); err != nil && !controlled { // a StatefulSet takes the name again at once
+	case replaced && pod.Status.Phase != corev1.PodRunning, a[made] != "":
+		if err := p.remove(ctx, pod); err != nil && !replaced { // a StatefulSet takes the name again at once
 			return err
 		}
 		p.say("pod %s/%s: removed", pod.Namespace, pod.Name)
@@ -248,6 +255,9 @@ func terminated(pod *corev1.Pod) bool {
 func (p *player) heal(ctx context.Context, pod *corev1.Pod) error {
 	if err := p.touched(ctx, pod, ""); err != nil {
 		return err
+	}
+	if pod.Annotations[stages.Incident] == deadWarm {
+		return p.backdate(ctx, pod)
 	}
 	well, err := p.status(ctx, pod, func(pod *corev1.Pod) {
 		for _, c := range pod.Status.ContainerStatuses {

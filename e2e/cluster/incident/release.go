@@ -303,7 +303,7 @@ func keep(pod, was *corev1.Pod) error {
 func bareCopy(pod *corev1.Pod) *corev1.Pod {
 	c := pod.DeepCopy()
 	out := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: c.Name, Namespace: c.Namespace, Labels: c.Labels, Annotations: c.Annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: c.Name, Namespace: c.Namespace, Labels: c.Labels, Annotations: c.Annotations, OwnerReferences: c.OwnerReferences},
 		Spec:       c.Spec,
 	}
 	out.Spec.NodeName = ""

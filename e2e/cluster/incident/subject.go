@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,6 +22,8 @@ const (
 	appName         = "app.kubernetes.io/name"
 	appComponent    = "app.kubernetes.io/component"
 	managedBy       = "app.kubernetes.io/managed-by"
+	app             = "app"
+	sessionLabel    = "agentic-session"
 	ownRunner       = "trackside.dev/runner"
 	ownComponent    = "trackside.dev/component"
 	ownWorkload     = "trackside.dev/workload"
@@ -53,11 +57,11 @@ func (p *player) find(ctx context.Context) (*subject, error) {
 	if err := p.findComponents(ctx, s); err != nil {
 		return nil, fmt.Errorf("looking up the runner %s: %w", p.runner, err)
 	}
-	if len(s.components) == 0 {
-		return nil, fmt.Errorf("there is no runner %s: nothing in %s is labelled with it", p.runner, namespace)
-	}
 	if err := p.findWorkloads(ctx, s); err != nil {
 		return nil, fmt.Errorf("looking up the workloads of %s: %w", p.runner, err)
+	}
+	if len(s.components) == 0 && namespace != name { // a namespace of sessions has no components
+		return nil, fmt.Errorf("there is no runner %s: nothing in %s is labelled with it", p.runner, namespace)
 	}
 	return s, p.choose(s)
 }
@@ -81,7 +85,10 @@ func (p *player) findComponents(ctx context.Context, s *subject) error {
 		}
 	}
 	for i := range sets.Items {
-		if set := &sets.Items[i]; s.owns(set) {
+		if set := &sets.Items[i]; s.isReplicaOf(set) {
+			own := slices.DeleteFunc(selected(pods.Items, set.Spec.Selector), func(pod corev1.Pod) bool { return pod.Name != s.name })
+			s.components = append(s.components, &component{name: "runner", set: set, pods: own})
+		} else if s.owns(set) {
 			s.components = append(s.components, &component{name: partName(set), set: set, pods: selected(pods.Items, set.Spec.Selector)})
 		}
 	}
@@ -93,7 +100,17 @@ func (p *player) findComponents(ctx context.Context, s *subject) error {
 // owns reports whether an object belongs to the runner: by label, or by being all of it.
 func (s *subject) owns(o metav1.Object) bool {
 	l := o.GetLabels()
-	return l[instance] == s.name || l[ownRunner] == s.name || o.GetName() == s.name
+	return l[instance] == s.name || l[ownRunner] == s.name || o.GetName() == s.name || s.name == s.namespace && platform[l[app]]
+}
+
+// platform are the labels of Ambient Code's own Deployments, whose runner is their namespace.
+var platform = map[string]bool{"agentic-operator": true, "backend-api": true, "frontend": true, "ambient-control-plane": true}
+
+// isReplicaOf holds for a runner that is one replica of a StatefulSet: Digital.ai's.
+func (s *subject) isReplicaOf(set *appsv1.StatefulSet) bool {
+	ordinal, ok := strings.CutPrefix(s.name, set.Name+"-")
+	_, err := strconv.Atoi(ordinal)
+	return ok && err == nil && slices.ContainsFunc(set.Spec.Template.Spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "RELEASE_RUNNER_RELEASE_URL" })
 }
 
 func partName(o metav1.Object) string {
@@ -135,7 +152,7 @@ func (p *player) findWorkloads(ctx context.Context, s *subject) error {
 		return err
 	}
 	for _, pod := range pods.Items {
-		if metav1.GetControllerOf(&pod) == nil && s.runs(&pod) {
+		if !controlled(&pod) && s.runs(&pod) {
 			s.workloads = append(s.workloads, pod)
 		}
 	}
@@ -164,9 +181,22 @@ func (s *subject) runs(pod *corev1.Pod) bool {
 		return l[ownRunner] == s.name
 	case l[managedBy] == "tool-manager":
 		return l[instance] == s.name
+	case l[sessionLabel] != "" || l["ambient-code.io/managed-by"] == "ambient-control-plane":
+		return s.name == s.namespace
+	case l[app] == "workflow-runner", executor.MatchString(pod.Name):
+		return true
 	}
 	return l[managedBy] == "k8s-runner"
 }
+
+// controlled reports whether a controller that is here makes a pod anew; a session does not.
+func controlled(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	return owner != nil && owner.Kind != "AgenticSession"
+}
+
+// executor is the name of a pod in which Digital.ai's runner executes a step.
+var executor = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // choose settles which component or workload is meant.
 func (p *player) choose(s *subject) error {
@@ -180,6 +210,12 @@ func (p *player) choose(s *subject) error {
 		s.unborn = p.workload
 		if len(s.workloads) == 0 {
 			return fmt.Errorf("%s has no workload to make another like", p.runner)
+		}
+		return nil
+	}
+	if len(s.components) == 0 {
+		if len(s.workloads) > 0 {
+			s.workload = &s.workloads[0]
 		}
 		return nil
 	}

@@ -1,0 +1,177 @@
+package incident
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+
+	"trackside/e2e/cluster/stages"
+)
+
+func plueKinds() []kind {
+	return []kind{
+		{"plue-runtimeclass", "the RuntimeClass of the warm pool is gone, and so are its pods: the real API server admits no new one", plueRuntimeClass},
+		{"plue-dead-warm", "the warm pool is replaced by runners that do nothing; their probes pass all the same", plueDeadWarm},
+	}
+}
+
+const (
+	// lostClass on a Deployment holds the RuntimeClass that was taken away, as JSON.
+	lostClass = stages.Prefix + "runtime-class"
+	deadWarm  = "plue-dead-warm"
+)
+
+func plueRuntimeClass(ctx context.Context, p *player, s *subject) error {
+	d := s.components[0].deployment
+	if d == nil || d.Spec.Template.Spec.RuntimeClassName == nil {
+		return errors.New("it has no RuntimeClass")
+	}
+	classes := p.client.NodeV1().RuntimeClasses()
+	class, err := classes.Get(ctx, *d.Spec.Template.Spec.RuntimeClassName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	class.ObjectMeta = metav1.ObjectMeta{Name: class.Name, Labels: class.Labels}
+	kept, err := json.Marshal(class)
+	if err != nil {
+		return err
+	}
+	if err := p.annotateDeployment(ctx, d.Namespace, d.Name, map[string]string{lostClass: string(kept)}); err != nil {
+		return err
+	}
+	if err := classes.Delete(ctx, class.Name, metav1.DeleteOptions{}); err != nil {
+		return err
+	}
+	for _, pod := range s.components[0].pods {
+		if err := p.remove(ctx, &pod); err != nil {
+			return err
+		}
+	}
+	p.say("RuntimeClass %s: gone, and the %d pods of %s with it", class.Name, len(s.components[0].pods), d.Name)
+	return nil
+}
+
+// recoverClass brings a RuntimeClass back, and wakes those who wait to make pods of it.
+func (p *player) recoverClass(ctx context.Context, c *component) error {
+	if c.deployment == nil || c.deployment.Annotations[lostClass] == "" {
+		return nil
+	}
+	d := c.deployment
+	class := &nodev1.RuntimeClass{}
+	if err := json.Unmarshal([]byte(d.Annotations[lostClass]), class); err != nil {
+		return fmt.Errorf("reading the RuntimeClass that was: %w", err)
+	}
+	if _, err := p.client.NodeV1().RuntimeClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("bringing back RuntimeClass %s: %w", class.Name, err)
+	}
+	if err := p.annotateDeployment(ctx, d.Namespace, d.Name, map[string]string{lostClass: ""}); err != nil {
+		return err
+	}
+	sets, err := p.client.AppsV1().ReplicaSets(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+	if err != nil {
+		return err
+	}
+	for _, set := range sets.Items { // it would ask again only when its back-off is over
+		body := annotationPatch(map[string]string{stages.Prefix + "woken": time.Now().Format(time.RFC3339)})
+		if _, err := p.client.AppsV1().ReplicaSets(d.Namespace).Patch(ctx, set.Name, types.MergePatchType, body, metav1.PatchOptions{}); err != nil {
+			return fmt.Errorf("waking %s: %w", set.Name, err)
+		}
+	}
+	p.say("RuntimeClass %s: there again", class.Name)
+	return p.seasoned(ctx, c)
+}
+
+// seasoned waits for a component's pods to run, and lets them have done so for long.
+func (p *player) seasoned(ctx context.Context, c *component) error {
+	d := c.deployment
+	var pods []corev1.Pod
+	err := until(ctx, "the pods of "+d.Name, func(ctx context.Context) (bool, error) {
+		list, err := p.client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+		if err != nil {
+			return false, err
+		}
+		pods = pods[:0]
+		for _, pod := range list.Items {
+			if ready(&pod) {
+				pods = append(pods, pod)
+			}
+		}
+		return len(pods) == int(*d.Spec.Replicas) && len(list.Items) == len(pods), nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods {
+		if err := p.backdate(ctx, &pod); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backdate lets a pod's containers have started two hours ago, as those of the fleet have.
+func (p *player) backdate(ctx context.Context, pod *corev1.Pod) error {
+	_, err := p.status(ctx, pod, func(pod *corev1.Pod) {
+		for i := range pod.Status.ContainerStatuses {
+			if c := &pod.Status.ContainerStatuses[i]; c.State.Running != nil {
+				c.State.Running.StartedAt = metav1.NewTime(time.Now().Add(-2 * time.Hour))
+			}
+		}
+	})
+	return err
+}
+
+// plueDeadWarm makes new pods: they are Ready at once, for their probe asks nothing, and no runner works in them.
+func plueDeadWarm(ctx context.Context, p *player, s *subject) error {
+	c := s.components[0]
+	if c.deployment == nil {
+		return errors.New("it has no warm pool")
+	}
+	old := map[types.UID]bool{}
+	for _, pod := range c.pods {
+		old[pod.UID] = true
+		if err := p.remove(ctx, &pod); err != nil {
+			return err
+		}
+	}
+	var found []corev1.Pod
+	err := until(ctx, "the new warm pods", func(ctx context.Context) (bool, error) {
+		now, err := p.find(ctx)
+		if err != nil {
+			return false, err
+		}
+		found = found[:0]
+		for _, pod := range now.components[0].pods {
+			if ready(&pod) && !old[pod.UID] {
+				found = append(found, pod)
+			}
+		}
+		return len(found) == int(*c.deployment.Spec.Replicas), nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, pod := range found {
+		if err := p.annotate(ctx, &pod, map[string]string{stages.Incident: deadWarm, stages.HTTP: "503 no runner answers"}); err != nil {
+			return err
+		}
+		p.say("pod %s/%s: Ready, and dead", pod.Namespace, pod.Name)
+	}
+	return nil
+}
+
+func (p *player) annotateDeployment(ctx context.Context, namespace, name string, values map[string]string) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		_, err := p.client.AppsV1().Deployments(namespace).Patch(ctx, name, types.MergePatchType, annotationPatch(values), metav1.PatchOptions{})
+		return err
+	})
+}

@@ -1,0 +1,66 @@
+package systems
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// AnnotationRequests is where the cache keeps what a pod asks of its node; it overwrites one of that name on the object.
+const AnnotationRequests = "trackside.dev/requests"
+
+// Requests are what a pod asks of its node: CPU in thousandths, memory in bytes, GPUs whole.
+type Requests struct{ MilliCPU, Memory, GPU int64 }
+
+// Plus adds two up.
+func (r Requests) Plus(o Requests) Requests {
+	return Requests{r.MilliCPU + o.MilliCPU, r.Memory + o.Memory, r.GPU + o.GPU}
+}
+
+func (r Requests) atLeast(o Requests) Requests {
+	return Requests{max(r.MilliCPU, o.MilliCPU), max(r.Memory, o.Memory), max(r.GPU, o.GPU)}
+}
+
+// RequestsOf reads a list of resources; what it does not name is 0.
+func RequestsOf(l corev1.ResourceList) Requests {
+	gpu := l[ResourceGPU]
+	return Requests{l.Cpu().MilliValue(), l.Memory().Value(), gpu.Value()}
+}
+
+// PodRequests is what the scheduler counts: all containers and sidecars together, or the largest init container while it runs.
+// Source: Kubernetes' documentation, "Resource sharing within containers".
+func PodRequests(spec *corev1.PodSpec) Requests {
+	total := RequestsOf(spec.Overhead)
+	var start Requests
+	for i := range spec.InitContainers {
+		c := &spec.InitContainers[i]
+		own := RequestsOf(c.Resources.Requests)
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			total = total.Plus(own)
+			start = start.atLeast(total)
+			continue
+		}
+		start = start.atLeast(total.Plus(own))
+	}
+	for i := range spec.Containers {
+		total = total.Plus(RequestsOf(spec.Containers[i].Resources.Requests))
+	}
+	return total.atLeast(start)
+}
+
+// FormatRequests writes a pod's requests as short text; blank when it asks for nothing.
+func FormatRequests(spec *corev1.PodSpec) string {
+	r := PodRequests(spec)
+	if r == (Requests{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d %d %d", r.MilliCPU, r.Memory, r.GPU)
+}
+
+// CachedRequests reads what FormatRequests wrote on a cached pod; nothing when there is none.
+func CachedRequests(annotations map[string]string) (r Requests) {
+	if _, err := fmt.Sscanf(annotations[AnnotationRequests], "%d %d %d", &r.MilliCPU, &r.Memory, &r.GPU); err != nil {
+		return Requests{}
+	}
+	return r
+}

@@ -1,0 +1,30 @@
+package views
+
+import (
+	"slices"
+
+	"trackside/store"
+)
+
+// maxFacts bounds the facts shown of a runner: a system has about a dozen.
+const maxFacts = 40
+
+// factView is what a system says of a runner, in a word or two.
+type factView struct {
+	Name string
+	Value []store.Part
+	// Long says that it wants a line of its own, such as a public key.
+	Long bool
+}
+
+// longFact is from when a value is long, in bytes.
+const longFact = 64
+
+func newFacts(facts []store.Fact) (out []factView) {
+	for _, f := range facts[:min(len(facts), maxFacts)] {
+		v := factView{Name: store.Clean(f.Name, versionLimit), Value: parts(f.Value)}
+		v.Long = slices.ContainsFunc(v.Value, func(p store.Part) bool { return len(p.Text) > longFact })
+		out = append(out, v)
+	}
+	return out
+}

@@ -1,0 +1,42 @@
+package views
+
+import (
+	"strings"
+	"testing"
+
+	"trackside/store"
+)
+
+// Facts are shown in their order, as text whatever they hold, and instants are worded by the browser.
+func TestFacts(t *testing.T) {
+	key := strings.Repeat("A", 400)
+	r := storyHealthy(1)[0]
+	r.Facts = []store.Fact{
+		{Name: "State", Value: "claimed"},
+		{Name: "Last heard", Value: store.Sentence(store.Ago(StoryTime))},
+		{Name: "Public key", Value: store.Sentence(key)},
+		{Name: "<b>\x02", Value: "</dd><script>alert(1)</script>\r\ndata: x"},
+	}
+	html := render(t, storyRunner(store.NewSnapshot(nil, nil, StoryTime), r))
+	at := -1
+	for _, s := range []string{`id="facts"`, "State", "claimed", "Last heard", "<time data-ago", "Public key", key, "&lt;b&gt;", "&lt;script&gt;"} {
+		i := strings.Index(html, s)
+		if i < at {
+			t.Errorf("%q is missing, or not in its place", s)
+		}
+		at = max(at, i)
+	}
+	if strings.Contains(html, "<script>alert") || strings.Contains(html, "\r") {
+		t.Error("a fact broke out of its place")
+	}
+	if n := strings.Count(html, `class="long"`); n != 1 {
+		t.Errorf("%d facts have a line of their own", n)
+	}
+	r.Facts = nil
+	if strings.Contains(render(t, storyRunner(store.NewSnapshot(nil, nil, StoryTime), r)), `id="facts"`) {
+		t.Error("a runner without facts has a section for them")
+	}
+	if n := len(newFacts(make([]store.Fact, 1000))); n != maxFacts {
+		t.Errorf("%d facts are shown", n)
+	}
+}
