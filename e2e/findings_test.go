@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,15 +58,13 @@ func TestFindings(t *testing.T) {
 	mark(t, p)
 	mark(t, fleet)
 	section := p.Locator("#findings")
-	for _, want := range []string{"Readiness probe vacuous", "import sys; sys.exit(0)", "Liveness probe tcp", "Privileged", "Host access", "hostPath /var/run/docker.sock",
-		"Image latest", "Requests missing", "initContainers[prepare].resources", "Limits missing", "Single replica", "Managed argocd", "application runners"} {
+	for _, want := range []string{"Readiness probe vacuous", "import sys; sys.exit(0)", "Liveness probe TCP", "Privileged", "Host path", "/var/run/docker.sock",
+		"Image latest", "Requests missing", "initContainers[prepare].resources", "Limits missing", "Single replica", "Managed by Argo CD", "application runners"} {
 		has(t, section, want, soon)
 	}
-	for _, code := range []string{"readiness-probe-vacuous", "privileged", "host-access", "image-latest", "requests-missing", "limits-missing", "managed-argocd", "single-replica", "liveness-probe-tcp"} {
+	for _, code := range []string{"readiness-probe-vacuous", "privileged", "host-path", "image-latest", "requests-missing", "limits-missing", "managed-by-argocd", "single-replica", "liveness-probe-tcp"} {
 		has(t, fleet.Locator("#g-"+code), f.name, soon)
 	}
-	row := openLive(t, b, "/?namespace="+f.ns)
-	has(t, f.row(row).Locator("a.doubt"), "1 finding", 2*soon)
 
 	f.change(t, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].SecurityContext = nil })
 	hasNot(t, section, "Privileged", soon)
@@ -77,37 +76,42 @@ func TestFindings(t *testing.T) {
 	})
 	hasNot(t, section, "Readiness probe vacuous", soon)
 	counts(t, fleet.Locator("#g-readiness-probe-vacuous"), 0, soon)
-	counts(t, f.row(row).Locator("a.doubt"), 0, 2*soon)
 	same(t, p)
 	same(t, fleet)
 }
 
+// barely makes a runner whose green rests on a probe that says little.
+func barely(d *appsv1.Deployment) {
+	d.Annotations, d.Spec.Template.Annotations = nil, nil
+	d.Spec.Template.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: portNamed("http")}}}
+}
+
 // A finding that somebody accepts is shown as accepted, everywhere and at once, and comes back by itself.
 func TestAcceptAFinding(t *testing.T) {
-	f := newRunner(t, cluster, "", "accepted", "60s", faults)
+	f := newRunner(t, cluster, "", "accepted", "60s", barely)
 	b := scoped(t, cluster, f.ns)
 	p, fleet, row := openLive(t, b, f.ref().Path()), openLive(t, b, "/findings"), openLive(t, b, "/")
 	has(t, f.row(row).Locator("a.doubt"), "1 finding", 2*soon)
-	item := p.Locator("#findings .found > li").Filter(playwright.LocatorFilterOptions{HasText: "Readiness probe vacuous"})
+	item := p.Locator("#findings .found > li").Filter(playwright.LocatorFilterOptions{HasText: "Readiness probe TCP"})
 	must(t, item.Locator("summary").Click())
 	must(t, item.Locator("input[name=note]").Fill("the vendor's image has no other"))
 	must(t, item.Locator("button:text('Accept')").Click())
 	isLive(t, p)
-	is(t, p.Locator("#findings > details > summary"), "3 notices, 1 accepted", soon)
-	counts(t, fleet.Locator("#g-readiness-probe-vacuous"), 0, soon)
+	has(t, p.Locator("#findings > details > summary"), regexp.MustCompile(`notices?, 1 accepted`), soon)
+	counts(t, fleet.Locator("#g-readiness-probe-tcp"), 0, soon)
 	has(t, fleet.Locator("#accepted"), "the vendor's image has no other", soon)
 	counts(t, f.row(row).Locator("a.doubt"), 0, soon)
 
 	// Given again, for a moment: an instant may be told too.
 	ref := f.ref()
 	res, err := http.PostForm(b.URL+"/findings/accept", url.Values{"cluster": {ref.Cluster}, "system": {ref.System}, "namespace": {ref.Namespace}, "name": {ref.Name},
-		"code": {"readiness-probe-vacuous"}, "object": {"deployment/" + f.name + "-agent"}, "note": {"for a moment"}, "until": {time.Now().Add(3 * time.Second).Format(time.RFC3339)}})
+		"code": {"readiness-probe-tcp"}, "object": {"deployment/" + f.name + "-agent"}, "note": {"for a moment"}, "until": {time.Now().Add(3 * time.Second).Format(time.RFC3339)}})
 	must(t, err)
 	must(t, res.Body.Close())
-	has(t, fleet.Locator("#g-readiness-probe-vacuous"), f.name, 2*soon)
+	has(t, fleet.Locator("#g-readiness-probe-tcp"), f.name, 2*soon)
 	counts(t, fleet.Locator("#accepted"), 0, soon)
 	has(t, f.row(row).Locator("a.doubt"), "1 finding", soon)
-	has(t, p.Locator("#findings > .found"), "Readiness probe vacuous", soon)
+	has(t, p.Locator("#findings > .found"), "Readiness probe TCP", soon)
 }
 
 // What is accepted is kept through a crash; where nothing may be changed, nothing can be accepted; and another site's page cannot accept.
@@ -273,7 +277,7 @@ func TestInsightWithoutJavaScript(t *testing.T) {
 	must(t, p.Locator("button:text('Ask')").Click())
 	has(t, p.Locator("#fit-maybe"), "It says nothing of its capabilities.", soon)
 	visit(t, p, b.URL+"/versions")
-	has(t, p.Locator(".line").First(), "names", soon)
+	has(t, p.Locator(".line").First(), "cannot be compared", soon)
 }
 
 // The pages of the whole fleet fit every window, with the standard fleet and a runner full of faults. SHOTS names a folder for pictures.

@@ -159,8 +159,11 @@ func severityMark(s store.Severity) mark {
 
 // findingTitle words a code: readiness-probe-missing is "Readiness probe missing".
 func findingTitle(code string) string {
-	return upper(strings.ReplaceAll(store.Clean(code, nameLimit), "-", " "))
+	return upper(properNames.Replace(strings.ReplaceAll(store.Clean(code, nameLimit), "-", " ")))
 }
+
+// properNames are the words of codes that are written in their own way.
+var properNames = strings.NewReplacer(" argocd", " Argo CD", " flux", " Flux", " helm", " Helm", " tcp", " TCP")
 
 // allFindings are a runner's own and those that only the whole fleet shows, worst first.
 func allFindings(r *store.Runner, newest versions.Newest) []store.Finding {
@@ -346,9 +349,11 @@ type RunnerFindings struct {
 // foundView is one finding on its runner's page.
 type foundView struct {
 	mark
-	Title, Object, Field, code, object string
-	Why                                []store.Part
-	Fix                                string
+	Title, Object, code, object string
+	// Fields are all those of the object for which the same is so.
+	Fields []string
+	Why    []store.Part
+	Fix    string
 	// Until and Note are of its acceptance; Until is zero when nobody has accepted it.
 	Until time.Time
 	Note  string
@@ -361,19 +366,26 @@ const acceptFor = 30 * 24 * time.Hour
 func NewRunnerFindings(s *store.Snapshot, r *store.Runner, newest versions.Newest, accept bool, now time.Time) RunnerFindings {
 	m := RunnerFindings{accept: accept, ref: r.Ref, from: now.Add(24 * time.Hour).UTC().Format(time.DateOnly), to: now.Add(acceptFor).UTC().Format(time.DateOnly)}
 	for _, f := range allFindings(r, newest) {
-		v := foundView{mark: severityMark(f.Severity), Title: findingTitle(f.Code), Object: store.Clean(f.Object, nameLimit), Field: store.Clean(f.Field, lineLimit),
-			code: f.Code, object: f.Object, Why: parts(f.Why), Fix: store.Clean(f.Fix, lineLimit)}
-		if a, ok := s.Accepted(r.Ref, f.Code, f.Object); ok {
-			v.Until, v.Note = a.Until, store.Clean(a.Note, lineLimit)
+		list := &m.list
+		a, accepted := s.Accepted(r.Ref, f.Code, f.Object)
+		if f.Severity == store.Notice || accepted {
+			list = &m.notices
 		}
-		if f.Severity == store.Notice || !v.Until.IsZero() {
-			m.notices = append(m.notices, v)
-		} else {
-			m.list = append(m.list, v)
+		field := store.Clean(f.Field, lineLimit)
+		if n := len(*list); n > 0 && (*list)[n-1].same(&f) {
+			(*list)[n-1].Fields = append((*list)[n-1].Fields, field)
+			continue
 		}
+		*list = append(*list, foundView{mark: severityMark(f.Severity), Title: findingTitle(f.Code), Object: store.Clean(f.Object, nameLimit), Fields: []string{field},
+			code: f.Code, object: f.Object, Why: parts(f.Why), Fix: store.Clean(f.Fix, lineLimit), Until: a.Until, Note: store.Clean(a.Note, lineLimit)})
 	}
 	m.count = strconv.Itoa(len(m.list) + len(m.notices))
 	return m
+}
+
+// same holds for a finding that differs from the one shown by its field only.
+func (v *foundView) same(f *store.Finding) bool {
+	return v.code == f.Code && v.object == f.Object && slices.Equal(v.Why, parts(f.Why))
 }
 
 // quiet words how many notices and accepted findings there are.

@@ -80,7 +80,7 @@ func dangers(s *Subject) (out []mark) {
 	}
 	for _, v := range s.Spec.Volumes {
 		if v.HostPath != nil {
-			out = append(out, mark{code: HostAccess, place: "volumes[" + v.Name + "].hostPath", detail: "hostPath " + v.HostPath.Path})
+			out = append(out, mark{code: HostPath, place: "volumes[" + v.Name + "].hostPath", detail: v.HostPath.Path})
 		}
 	}
 	if name := s.Spec.ServiceAccountName; admin.MatchString(name) {

@@ -17,17 +17,18 @@ const (
 	ImageUnpinned     = "image-unpinned"
 	Privileged        = "privileged"
 	HostAccess        = "host-access"
+	HostPath          = "host-path"
 	AdminAccount      = "service-account-admin"
 	LegacyV1          = "legacy-v1"
 	SingleUnguarded   = "single-replica-unguarded"
 	SingleReplica     = "single-replica"
 	UpdaterHourly     = "updater-hourly"
-	ManagedArgoCD     = "managed-argocd"
-	ManagedFlux       = "managed-flux"
-	ManagedHelm       = "managed-helm"
+	ManagedArgoCD     = "managed-by-argocd"
+	ManagedFlux       = "managed-by-flux"
+	ManagedHelm       = "managed-by-helm"
 	SecretMissing     = "secret-missing"
 	VersionMissing    = "version-missing"
-	ReadinessByUsOnly = "readiness-probe-ours-only"
+	ReadinessByUsOnly = "readiness-by-our-probe-only"
 )
 
 // wording is what a finding of one code says; a dollar sign stands for the mark's detail.
@@ -79,8 +80,11 @@ var words = map[string]wording{
 		"It is privileged: whatever breaks out of it owns the node.",
 		"securityContext: {privileged: false, allowPrivilegeEscalation: false}"},
 	HostAccess: {store.Critical, false,
-		"It has $ of its node: what runs in it can reach beyond its pod.",
-		"$: remove it, or give the runner nodes of its own"},
+		"It shares $ with its node: what runs in it can reach beyond its pod.",
+		"$: false"},
+	HostPath: {store.Critical, false,
+		"It mounts $ of its node: what runs in it can reach beyond its pod, and with a container engine's socket it owns the node.",
+		"emptyDir: {}"},
 	AdminAccount: {store.Warning, false,
 		"Its service account is called $; a runner with such rights hands them to whatever it runs. What it is bound to is not read.",
 		"kubectl auth can-i --list --as=system:serviceaccount:NAMESPACE:$"},
@@ -89,7 +93,7 @@ var words = map[string]wording{
 		"image: ghcr.io/kubiyabot/kubiya-operator:runner_v2"},
 	SingleUnguarded: {store.Warning, false,
 		"It is one replica without a disruption budget: draining its node takes it away without asking.",
-		"replicas: 2, or kubectl create poddisruptionbudget NAME --selector=… --min-available=1"},
+		"replicas: 2"},
 	SingleReplica: {store.Notice, false,
 		"It is one replica: while its node is drained there is none. Whether a disruption budget guards it is not read.",
 		"replicas: 2"},
@@ -97,11 +101,11 @@ var words = map[string]wording{
 		"It upgrades the runner on the schedule “$”, every hour or more often: a change by hand lives for an hour, and a bad release arrives at night.",
 		"schedule: \"0 6 * * 1\""},
 	ManagedArgoCD: {store.Notice, false,
-		"Argo CD manages it (application $): a change by hand is reverted, at the latest with the next sync.",
-		"Change it in the repository of the application $."},
+		"Argo CD manages it (application $): a change by hand is reverted, at the latest with the next sync. Change it in the application's repository.",
+		""},
 	ManagedFlux: {store.Notice, false,
-		"Flux manages it ($): a change by hand is reverted with the next reconciliation.",
-		"Change it in the repository of $, or: flux suspend $"},
+		"Flux manages it ($): a change by hand is reverted with the next reconciliation. Change it in its repository, or suspend it meanwhile.",
+		"flux suspend $"},
 	ManagedHelm: {store.Notice, false,
 		"Helm manages it (release $): a change by hand is lost with the next upgrade.",
 		"helm upgrade $ CHART --reuse-values --set …"},
