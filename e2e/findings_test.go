@@ -62,7 +62,7 @@ func TestFindings(t *testing.T) {
 		"Image latest", "Requests missing", "initContainers[prepare].resources", "Limits missing", "Single replica", "Managed by Argo CD", "application runners"} {
 		has(t, section, want, soon)
 	}
-	for _, code := range []string{"readiness-probe-vacuous", "privileged", "host-path", "image-latest", "requests-missing", "limits-missing", "managed-by-argocd", "single-replica", "liveness-probe-tcp"} {
+	for _, code := range []string{"readiness-probe-vacuous", "privileged", "host-path", "image-latest", "requests-missing", "limits-missing", "managed-by-argocd", "single-replica-unguarded", "liveness-probe-tcp"} {
 		has(t, fleet.Locator("#g-"+code), f.name, soon)
 	}
 

@@ -82,7 +82,10 @@ func (o *observation) findings(p *part, r *store.Runner) []store.Finding {
 		}
 		fs = append(fs, finding.Unversioned(p.kind, name, c.Version)...)
 	}
-	return append(fs, finding.Single(p.kind, name, p.desired, finding.BudgetUnknown)...)
+	if p.desired != 1 {
+		return fs
+	}
+	return append(fs, finding.Single(p.kind, name, p.desired, o.set.budget(p.object.Namespace, p.podLabels))...)
 }
 
 // workFindings are those about the pods that a runner carries. They are about all of them: a pod of that sort lives for an hour.

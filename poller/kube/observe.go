@@ -41,6 +41,7 @@ type part struct {
 	notices   []*notice
 	carries   string
 	marks     string // what the rules found in its object
+	podLabels map[string]string
 }
 
 // runner builds a runner from the caches; nil when nothing of it is there any more.
@@ -182,6 +183,7 @@ func (o *observation) part(obj any, ref store.Ref) part {
 			p.pods = append(p.pods, o.set.podsOwned(uidOf(job))...)
 		}
 	}
+	p.podLabels = template.Labels
 	p.object, p.uid, p.created = objectOf(p.kind, m, &template.Spec), m.UID, m.CreationTimestamp.Time
 	p.object.Annotations = merged(template.Annotations, m.Annotations)
 	p.notices = append(p.notices, o.set.notices(m.UID)...)

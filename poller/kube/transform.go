@@ -119,6 +119,7 @@ func transformDeployment(d *appsv1.Deployment) any {
 	slim.GenerateName = mark("Deployment", &d.ObjectMeta, &d.Spec.Template.Spec, "")
 	slim.Spec.Replicas, slim.Spec.Paused = d.Spec.Replicas, d.Spec.Paused
 	slim.Spec.Template = slimTemplate(&d.Spec.Template)
+	slim.Spec.Template.Labels = singleLabels(d.Spec.Replicas, &d.Spec.Template)
 	return slim
 }
 
@@ -130,6 +131,7 @@ func transformStatefulSet(d *appsv1.StatefulSet) any {
 	slim.GenerateName = mark("StatefulSet", &d.ObjectMeta, &d.Spec.Template.Spec, "")
 	slim.Spec.Replicas = d.Spec.Replicas
 	slim.Spec.Template = slimTemplate(&d.Spec.Template)
+	slim.Spec.Template.Labels = singleLabels(d.Spec.Replicas, &d.Spec.Template)
 	return slim
 }
 
