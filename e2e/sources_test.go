@@ -109,7 +109,7 @@ func TestSourcesBesideTheCluster(t *testing.T) {
 	t.Run("the API says unwell", x.unwell)
 	t.Run("the cluster is right", x.contradicted)
 	t.Run("one health call fails", x.oneCall)
-	for _, f := range faults {
+	for _, f := range ailments {
 		t.Run(string(f.fault), func(t *testing.T) { x.fault(t, f) })
 	}
 	t.Run("the board restarts", x.restart)
@@ -195,7 +195,7 @@ type ailment struct {
 	kubiya, agyn string
 }
 
-var faults = []ailment{
+var ailments = []ailment{
 	{standin.ServerError, `The Kubiya API fails: 500 Internal Server Error: the database is away \(GET http://\S+/api/v3/runners\)\.`,
 		`The agyn API fails: 500 Internal Server Error: the database is away \(POST http://\S+/ListRunners\)\.`},
 	{standin.Denied, `The Kubiya API refuses our credential: 401 Unauthorized: the credential has expired \(.*\)\. Check the file that --kubiya-key-file names\.`,

@@ -158,13 +158,7 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 	t := store.Touched{Gone: p.discarded}
 	p.discarded = nil
 	for _, s := range p.sources {
-		o := s.Observe(prev, due, now)
-		t.Runners = append(t.Runners, o.Runners...)
-		t.Gone = append(t.Gone, o.Gone...)
-		t.Full = append(t.Full, o.Full...)
-		t.Sources = append(t.Sources, o.Sources...)
-		t.Said = append(t.Said, o.Said...)
-		t.Unsaid = append(t.Unsaid, o.Unsaid...)
+		t.Add(s.Observe(prev, due, now))
 	}
 	t = p.joint.compose(prev, t, due, now)
 	t.History = &p.history

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"trackside/handlers"
 	"trackside/poller"
 	"trackside/poller/kube"
 	"trackside/poller/report"
@@ -48,7 +49,7 @@ type serveCmd struct {
 	EvidenceRetention time.Duration `help:"How long the evidence of failures is kept (default ${default})." default:"720h" placeholder:"DURATION"`
 	CaptureLogs       bool          `help:"Keep the last 50 lines of containers that fail, with secrets masked; needs the verb get on pods/log."`
 
-	ReadOnly bool `help:"Never change anything in a cluster. Nothing does yet."`
+	ReadOnly bool `help:"Change nothing: not in a cluster, where nothing is changed yet, and accept no findings."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -99,9 +100,14 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	accepted, err := poller.NewAccepted(ctx, db)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Reports: reports, Systems: systems.Names(),
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
+		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
 		return err
@@ -111,6 +117,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 		server.Close()
 		return err
 	}
+	sources = append(sources, accepted)
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
 	p := poller.New(live, db, log, newPublications(registry).observe, append(sources, reports)...)
 	p.Discard(gone...)
@@ -120,6 +127,14 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
+}
+
+// acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.
+func (s serveCmd) acceptances(a *poller.Accepted) handlers.Acceptances {
+	if s.ReadOnly {
+		return nil
+	}
+	return a
 }
 
 // unwatched takes the sources that are not asked any more out of what was restored, and lists their runners.
