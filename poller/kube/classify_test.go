@@ -33,8 +33,8 @@ type status struct {
 		Count           int32
 		Last            metav1.Time
 	}
-	Prior  struct{ Running bool }
-	Pod    corev1.Pod // one without a name is not there
+	Prior struct{ Running bool }
+	Pod   corev1.Pod // one without a name is not there
 	// Objects are what else of the runner its system sees.
 	Objects []struct {
 		Kind, Name  string
