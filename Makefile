@@ -33,11 +33,12 @@ build: static/datastar.js ## Build bin/trackside: one static binary.
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/trackside ./cmd/trackside
 
 .PHONY: generate
-generate: static/datastar.js ## Write everything that is generated: templ, sqlc, the RBAC in deploy, the browser bundle.
+generate: static/datastar.js ## Write everything that is generated: templ, sqlc, the RBAC in deploy, docs/TRUTH.md, the browser bundle.
 	$(say) "generating"
 	@go tool templ fmt views >/dev/null && go tool templ generate -path views 2>&1 | grep -v '^(✓)' || true
 	@CGO_ENABLED=0 go tool -modfile=tools/sqlc/go.mod sqlc generate -f store/sqlite/sqlc.yaml
 	@go run ./tools/rbac
+	@go run ./tools/truth -write
 
 static/datastar.js: static/fetch.go
 	$(say) "taking the Datastar bundle out of its Go module"
@@ -73,6 +74,11 @@ e2e: gcc build cluster-binary browser ## The browser against a real control plan
 	$(say) "end-to-end tests in Chromium against a real control plane"
 	@CLUSTER="$(CLUSTER)" TRACKSIDE="$(CURDIR)/bin/trackside" PLAYWRIGHT_DRIVER_PATH="$(TOOLS)/playwright-driver" \
 		CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 40m ./e2e/...
+
+.PHONY: truth
+truth: ## Compare the verdict on every recorded pod status with its hand key; print the table, write docs/TRUTH.md.
+	$(say) "asking the classifier about every recorded status"
+	@go run ./tools/truth
 
 .PHONY: bench
 bench: build cluster-binary browser ## Measure: latency, fan-out, bytes, memory, CPU per change. Prints a table; about 20 minutes.

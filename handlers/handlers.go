@@ -36,6 +36,8 @@ type Options struct {
 	Live *store.Live
 	// History may be nil: then pages show none.
 	History History
+	// Failures may be nil: then pages show what fails now, and no evidence.
+	Failures Failures
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -51,6 +53,7 @@ type Handlers struct {
 	live        *store.Live
 	hub         *live.Hub
 	history     History
+	failures    Failures
 	historyLost atomic.Bool
 	systems     []string
 	version     string
@@ -65,7 +68,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	return &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, systems: o.Systems,
+	return &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, systems: o.Systems,
 		version: o.Version, log: o.Log}
 }
 

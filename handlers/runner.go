@@ -18,12 +18,14 @@ type runnerPage struct {
 
 func (h *Handlers) runnerModel(s *store.Snapshot, r *store.Runner, history []store.Event) views.RunnerModel {
 	m := views.NewRunnerModel(s, r, history, time.Now())
+	m.SetPast(h.past(r.Ref))
 	m.Frame = h.frame()
 	return m
 }
 
 func (h *Handlers) goneModel(s *store.Snapshot, ref store.Ref, history []store.Event) views.RunnerModel {
 	m := views.NewGoneModel(s, ref, history, time.Now())
+	m.SetPast(h.past(ref))
 	m.Frame = h.frame()
 	return m
 }

@@ -26,13 +26,15 @@ type Touched struct {
 	Full []string
 	// Sources are the sources whose state changed.
 	Sources []Source
+	// Evidence is of failures that were just seen, or more of failures seen before: what has an ID that is known adds its logs to it.
+	Evidence []Evidence
 	// History replaces the snapshot's when it is not nil.
 	History *History
 }
 
 // Empty reports whether nothing was touched.
 func (t Touched) Empty() bool {
-	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && t.History == nil
+	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && t.History == nil
 }
 
 // Change is one runner before and after: Before is nil for one that is new, After for one that is gone.
@@ -40,14 +42,22 @@ type Change struct {
 	Before, After *Runner
 	// Events are the transitions the change is made of; a change of detail has none.
 	Events []Event
+	// Evidence is recorded with the change, before anybody sees it. A change that is nothing else has Before and After alike, or neither
+	// when the runner has gone.
+	Evidence []Evidence
 }
 
 // Ref is the runner's.
 func (c Change) Ref() Ref {
-	if c.After != nil {
+	switch {
+	case c.After != nil:
 		return c.After.Ref
+	case c.Before != nil:
+		return c.Before.Ref
+	case len(c.Evidence) > 0:
+		return c.Evidence[0].Ref
 	}
-	return c.Before.Ref
+	return Ref{}
 }
 
 // Apply makes the next snapshot out of the previous one and what was touched. It shares everything else, so it costs what was
@@ -66,6 +76,7 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 			changes = append(changes, c)
 		}
 	}
+	changes = next.attach(changes, t.Evidence)
 	moved := next.setSources(t)
 	if len(changes) == 0 && !moved {
 		return prev, nil
@@ -90,6 +101,19 @@ func absent(prev *Snapshot, t Touched) (gone []Ref) {
 	return gone
 }
 
+// attach puts evidence with the change of its runner, so that both are recorded together.
+func (s *Snapshot) attach(changes []Change, evidence []Evidence) []Change {
+	for _, e := range evidence {
+		i := slices.IndexFunc(changes, func(c Change) bool { return c.Ref() == e.Ref })
+		if i < 0 {
+			r, _ := s.runners.get(Ref.Compare, e.Ref)
+			i, changes = len(changes), append(changes, Change{Before: r, After: r})
+		}
+		changes[i].Evidence = append(changes[i].Evidence, e)
+	}
+	return changes
+}
+
 func (s *Snapshot) set(observed *Runner, now time.Time) (Change, bool) {
 	before, _ := s.runners.get(Ref.Compare, observed.Ref)
 	after := settle(before, observed, now)
@@ -102,7 +126,7 @@ func (s *Snapshot) set(observed *Runner, now time.Time) (Change, bool) {
 	}
 	s.add(after, 1)
 	s.runners = s.runners.put(Ref.Compare, after.Ref, after)
-	return Change{before, after, transitions(before, after, now)}, true
+	return Change{Before: before, After: after, Events: transitions(before, after, now)}, true
 }
 
 func (s *Snapshot) remove(ref Ref, now time.Time) (Change, bool) {
@@ -112,7 +136,7 @@ func (s *Snapshot) remove(ref Ref, now time.Time) (Change, bool) {
 	}
 	s.add(before, -1)
 	s.runners = s.runners.del(Ref.Compare, ref)
-	return Change{before, nil, transitions(before, nil, now)}, true
+	return Change{Before: before, Events: transitions(before, nil, now)}, true
 }
 
 func (s *Snapshot) setSources(t Touched) (changed bool) {

@@ -11,7 +11,7 @@ const maxFacts = 40
 
 // factView is what a system says of a runner, in a word or two.
 type factView struct {
-	Name string
+	Name  string
 	Value []store.Part
 	// Long says that it wants a line of its own, such as a public key.
 	Long bool

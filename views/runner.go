@@ -41,6 +41,7 @@ type RunnerModel struct {
 	// work counts the workloads; more says how many are not shown.
 	work, more string
 	events     []eventView
+	uptime     []uptimeView
 
 	now      time.Time
 	snapshot *store.Snapshot
@@ -70,6 +71,8 @@ type verdictView struct {
 	Next     time.Time
 	Inspect  string
 	Unproven bool
+	// Evidence is the address of the failure's page; blank where there is none.
+	Evidence string
 }
 
 // probeView is the outcome of an HTTP probe.
@@ -85,6 +88,7 @@ type workloadView struct {
 	Node       string
 	Created    time.Time
 	Containers []containerView
+	uid        string
 }
 
 // containerView is one container of a pod.
@@ -99,6 +103,9 @@ type eventView struct {
 	At   time.Time
 	What string
 	Why  string
+	// Evidence is the address of the page of the failure that it was the beginning of; blank where there is none.
+	Evidence string
+	key      eventKey
 }
 
 // NewRunnerModel builds the page of a runner with its latest transitions, newest first.
@@ -193,7 +200,7 @@ func newProbe(p store.Probe) *probeView {
 func newWorkload(w *store.Workload) workloadView {
 	v := workloadView{
 		verdictView: newVerdict(w.Verdict), Name: newName(w.Name), Namespace: namespaceWord(w.Namespace), Part: "work",
-		Phase: store.Clean(w.Phase, versionLimit), Node: store.Clean(w.Node, nameLimit), Created: w.Created,
+		Phase: store.Clean(w.Phase, versionLimit), Node: store.Clean(w.Node, nameLimit), Created: w.Created, uid: w.UID,
 	}
 	if w.Component != "" {
 		v.Part = store.Clean(w.Component, nameLimit)
@@ -240,7 +247,7 @@ func newEvents(history []store.Event) (out []eventView) {
 }
 
 func newEvent(e *store.Event) eventView {
-	v := eventView{mark: markOf(e.Verdict.Health), At: e.At, Why: store.Clean(e.Verdict.Why.Absolute(), lineLimit)}
+	v := eventView{mark: markOf(e.Verdict.Health), At: e.At, Why: store.Clean(e.Verdict.Why.Absolute(), lineLimit), key: eventKey{e.At.UnixMilli(), e.Component, e.Workload}}
 	subject := "The runner"
 	switch {
 	case e.Workload != "":

@@ -38,6 +38,9 @@ func Stories() []Story {
 		{"runner-healthy", storyRunner(mix, storyHealthy(1)[0])},
 		{"runner-hostile", storyRunner(mix, storyHostile()[0])},
 		{"runner-gone", RunnerPage(NewGoneModel(mix, storyMix()[0].Ref, storyEvents(storyMix()[0]), StoryTime))},
+		{"failures", storyFailures(mix)},
+		{"failures-none", FailuresPage(NewFailuresModel(store.NewSnapshot(storyHealthy(9), live, StoryTime), FailuresQuery{Since: defaultSince}, nil, false, "", StoryTime))},
+		{"failure", FailurePage(NewFailureModel(mix, storyEvidence(), StoryTime))},
 		{"error", ErrorPage(ErrorModel{Status: 404, Title: "There is no such runner", Sentence: "there is no runner prod/kubiya/runners-eu/kubiya-eu-99.",
 			Next: "It may have been renamed or deleted, or its cluster is not being watched.", Near: []store.Ref{storyMix()[0].Ref, storyMix()[1].Ref}, Now: StoryTime})},
 	}
@@ -214,4 +217,37 @@ func storyEvents(r *store.Runner) []store.Event {
 		{At: ago(20 * time.Minute), Kind: store.EventState, Ref: r.Ref, From: "disabled", To: "enabled", Verdict: well()},
 		{At: ago(26 * time.Hour), Kind: store.EventAdded, Ref: r.Ref, To: "healthy", Verdict: well()},
 	}
+}
+
+// storyFailures is a fleet's failures, present and past.
+func storyFailures(s *store.Snapshot) templ.Component {
+	var past []store.Evidence
+	for i, r := range storyHealthy(9) {
+		e := *storyEvidence()
+		e.Ref, e.UID, e.At = r.Ref, r.Ref.Name, ago(time.Duration(i*i)*time.Hour)
+		e.Identify()
+		past = append(past, e)
+	}
+	return FailuresPage(NewFailuresModel(s, FailuresQuery{Since: 30 * 24 * time.Hour}, past, true, "", StoryTime))
+}
+
+// storyEvidence is a failure of which everything was kept.
+func storyEvidence() *store.Evidence {
+	e := &store.Evidence{Ref: store.Ref{Cluster: "prod", System: "labelled", Namespace: "ci", Name: "ci-linux"}, Incarnation: "1", Namespace: "ci", Name: "agent-0", UID: "uid-agent-0", Component: "agent",
+		At: ago(3 * time.Minute), Image: "registry.acme.example/ci/agent:v2.7.1", Node: "worker-3", Fingerprint: "fatal: dial tcp <ip>: connect: connection refused",
+		Verdict: store.Verdict{Health: store.Unhealthy, Reason: store.CrashLoop, Raw: "CrashLoopBackOff", Container: "agent", Since: ago(3 * time.Minute), Message: "fatal: dial tcp 10.0.3.7:5432: connect: connection refused",
+			Why:     store.Sentence("agent keeps exiting: 5 restarts, last exit " + store.Ago(ago(3*time.Minute)) + " (Error, exit 137): fatal: dial tcp 10.0.3.7:5432: connect: connection refused."),
+			Inspect: "kubectl --context prod logs agent-0 -n ci -c agent --previous"},
+		Proof: store.Proof{Phase: "Running", Created: ago(20 * time.Minute), Started: ago(20 * time.Minute), Owners: []string{"statefulset/agent"}, RestartPolicy: "Always", PullSecrets: []string{"regcred"},
+			Conditions: []store.ProofCondition{{Type: "PodScheduled", Status: "True", Since: ago(20 * time.Minute)}, {Type: "Ready", Status: "False", Reason: "ContainersNotReady", Message: "containers with unready status: [agent]", Since: ago(4 * time.Minute)}},
+			Containers: []store.ProofContainer{
+				{Name: "agent", Role: store.RoleMain, Image: "registry.acme.example/ci/agent:v2.7.1", Requests: []string{"cpu 250m"}, Limits: []string{"memory 1Gi"}, Readiness: true, Restarts: 5,
+					State: store.ProofState{State: "waiting", Reason: "CrashLoopBackOff", Message: "back-off 2m40s restarting failed container=agent"},
+					Last:  &store.ProofState{State: "terminated", Reason: "Error", ExitCode: 137, Started: ago(4 * time.Minute), Finished: ago(3 * time.Minute)}},
+				{Name: "log-shipper", Role: store.RoleSidecar, Image: "registry.acme.example/base/log-shipper:1.9.0", Ready: true, State: store.ProofState{State: "running", Started: ago(20 * time.Minute)}}},
+			Events: []store.ProofEvent{{At: ago(3 * time.Minute), Reason: "BackOff", Message: "Back-off restarting failed container agent in pod agent-0", Count: 7, About: "pod"}},
+			Node:   &store.ProofNode{Name: "worker-3", Ready: "False", Reason: "KubeletNotReady", Since: ago(2 * time.Minute)}},
+		Logs: []store.Log{{Container: "agent", Previous: true, Text: "level=info msg=\"connecting to the control plane\"\nlevel=fatal msg=\"dial tcp 10.0.3.7:5432: connect: connection refused\""}}}
+	e.Identify()
+	return e
 }

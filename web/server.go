@@ -41,6 +41,8 @@ type Options struct {
 	Live *store.Live
 	// History may be nil.
 	History handlers.History
+	// Failures may be nil.
+	Failures handlers.Failures
 	// Systems are the runner systems there are.
 	Systems []string
 	// Version of the program.
@@ -99,7 +101,7 @@ func New(o Options) (*Server, error) {
 	m := newMetrics(o.Registry, o.Version, o.Live)
 	streams := o.Streams
 	streams.Rendered, streams.Published = m.rendered, m.published
-	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Systems: o.Systems, Version: o.Version,
+	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams})
 	m.watch(s.handlers.Stats)
 	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})

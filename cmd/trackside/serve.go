@@ -40,6 +40,10 @@ type serveCmd struct {
 
 	Data     string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain   time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
+
+	EvidenceRetention time.Duration `help:"How long the evidence of failures is kept (default ${default})." default:"720h" placeholder:"DURATION"`
+	CaptureLogs       bool          `help:"Keep the last 50 lines of containers that fail, with secrets masked; needs the verb get on pods/log."`
+
 	ReadOnly bool          `help:"Never change anything in a cluster. Nothing does yet."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
@@ -51,6 +55,9 @@ const gcPercent = 20
 
 // pruneEvery is the pace of retention.
 const pruneEvery = time.Hour
+
+// keepRollups is how long uptime is kept: a year, and some.
+const keepRollups = 400 * 24 * time.Hour
 
 // Run wires everything together and serves until the context ends.
 func (s serveCmd) Run(ctx context.Context) error {
@@ -79,7 +86,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	live := store.NewLive(start)
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Systems: systems.Names(),
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
 		return err
@@ -95,7 +102,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
-	group.Go(func() error { retain(ctx, db, s.Retain, log); return nil })
+	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, targets); return nil })
 	return group.Wait()
 }
@@ -150,7 +157,7 @@ func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) 
 	var sources []poller.Source
 	for _, t := range targets {
 		c, err := kube.New(kube.Config{Alias: t.alias, Context: t.context, REST: t.config, Namespaces: s.Namespace,
-			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, Log: log, Heard: live.Hear})
+			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, CaptureLogs: s.CaptureLogs, Log: log, Heard: live.Hear})
 		if err != nil {
 			return nil, err
 		}
@@ -170,21 +177,27 @@ func (s serveCmd) probeVia(t target) kube.ProbeVia {
 	return kube.ProbeAPIProxy
 }
 
-// retain deletes old transitions now and then.
-func retain(ctx context.Context, db *sqlite.DB, keep time.Duration, log *slog.Logger) {
+// retain deletes what is too old now and then: transitions, evidence and uptime.
+func (s serveCmd) retain(ctx context.Context, db *sqlite.DB, log *slog.Logger) {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for {
-		if n, err := db.Prune(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
-			log.Error("old transitions are not deleted", "error", store.ErrorText(err))
-		} else if n > 0 {
-			log.Info("old transitions deleted", "count", n, "older_than", keep.String())
-		}
+		prune(ctx, log, "transitions", s.Retain, db.Prune)
+		prune(ctx, log, "evidence", s.EvidenceRetention, db.PruneEvidence)
+		prune(ctx, log, "uptime", keepRollups, db.PruneRollups)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+func prune(ctx context.Context, log *slog.Logger, what string, keep time.Duration, do func(context.Context, time.Time) (int64, error)) {
+	if n, err := do(ctx, time.Now().Add(-keep)); err != nil && ctx.Err() == nil {
+		log.Error("what is too old is not deleted", "what", what, "error", store.ErrorText(err))
+	} else if n > 0 {
+		log.Info("what is too old is deleted", "what", what, "count", n, "older_than", keep.String())
 	}
 }
 

@@ -32,6 +32,8 @@ type Step struct {
 	Before, After *store.Snapshot
 	// Changes has one entry for each runner that differs, however often it changed in between.
 	Changes []store.Change
+	// Evidence are the IDs of the failures of which evidence has come.
+	Evidence map[string]bool
 
 	index  map[store.Ref]int
 	shared map[any][]byte
@@ -41,7 +43,7 @@ type Step struct {
 // NewStep puts updates that follow one another into one step.
 func NewStep(before *store.Snapshot, updates []store.Update) *Step {
 	st := &Step{Before: before, After: updates[len(updates)-1].Snapshot,
-		index: map[store.Ref]int{}, shared: map[any][]byte{}, frames: map[string]*Frame{}}
+		Evidence: map[string]bool{}, index: map[store.Ref]int{}, shared: map[any][]byte{}, frames: map[string]*Frame{}}
 	for _, u := range updates {
 		for _, c := range u.Changes {
 			st.add(c)
@@ -58,6 +60,9 @@ func NewStep(before *store.Snapshot, updates []store.Update) *Step {
 }
 
 func (st *Step) add(c store.Change) {
+	for i := range c.Evidence {
+		st.Evidence[c.Evidence[i].ID] = true
+	}
 	if c.Before == nil && c.After == nil {
 		return
 	}

@@ -1,8 +1,6 @@
 package kube
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,152 +8,35 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"trackside/poller/kube/statuses"
 	"trackside/store"
 	"trackside/systems"
 )
 
-// status is one file of testdata/statuses; its README documents the fields.
-type status struct {
-	Now       time.Time
-	System    string
-	Component bool
-	OwnerGone bool
-	Node      *struct {
-		Name  string
-		Ready corev1.ConditionStatus
-		Since metav1.Time
-	}
-	Events []struct {
-		Reason, Message string
-		Count           int32
-		Last            metav1.Time
-	}
-	Prior struct{ Running bool }
-	Pod   corev1.Pod // one without a name is not there
-	// Objects are what else of the runner its system sees.
-	Objects []struct {
-		Kind, Name  string
-		Annotations map[string]string
-		Created     time.Time
-		Custom      map[string]any
-	}
-	Expect expectation
-}
-
-type expectation struct {
-	Health, Reason, Raw, Container, Role, Why, Next string
-}
-
-func (s *status) system() *systems.System {
-	if sys := systemNamed(s.System); sys != nil {
-		return sys
-	}
-	return systems.Labelled
-}
-
-// verdict is what the board says: by the general rules, and then by the word of the system.
-func (s *status) verdict() PodVerdict {
-	sys := s.system()
-	r := &store.Runner{Ref: store.Ref{Cluster: "c", System: s.System, Namespace: s.Pod.Namespace, Name: "runner"}}
-	v := &systems.View{Now: s.Now, Runner: r, Pods: map[string]*corev1.Pod{}, Nodes: func() []systems.Node { return nil }, Kubectl: func(args string) string { return "kubectl " + args }}
-	var general PodVerdict
-	if s.Pod.Name != "" {
-		general = s.see(v)
-	}
-	for _, o := range s.Objects {
-		v.Objects = append(v.Objects, systems.Object{Kind: o.Kind, Namespace: s.Pod.Namespace, Name: o.Name, Annotations: o.Annotations, Created: o.Created, Custom: o.Custom})
-	}
-	if sys.Assess == nil || s.Pod.Name == "" && len(s.Objects) == 0 {
-		return general
-	}
-	sys.Assess(v)
-	for _, w := range r.Workloads {
-		if own := (PodVerdict{w.Verdict, s.role(w.Container)}); !own.Equal(general.Verdict) {
-			return own
-		}
-	}
-	return general
-}
-
-// see adds the pod to a view, as the general rules have it.
-func (s *status) see(v *systems.View) PodVerdict {
-	f, component := s.facts(), ""
-	object := objectOf("Pod", &s.Pod.ObjectMeta, &s.Pod.Spec)
-	if s.Component {
-		claim, _ := s.system().Claim(object)
-		component = claim.Component
-		v.Objects = append(v.Objects, object)
-	}
-	general := Classify(f, s.Now)
-	v.Pods[string(s.Pod.UID)] = &s.Pod
-	w := store.Workload{Namespace: s.Pod.Namespace, Name: s.Pod.Name, UID: string(s.Pod.UID), Component: component, Verdict: general.Verdict,
-		Phase: string(s.Pod.Status.Phase), Created: s.Pod.CreationTimestamp.Time, Containers: containersOf(&s.Pod, f.Main)}
-	v.Runner.Workloads = append(v.Runner.Workloads, w)
-	if component != "" {
-		v.Runner.Components = append(v.Runner.Components, store.Component{Name: component, Kind: "Pod", Object: s.Pod.Name, Desired: 1, Verdict: general.Verdict})
-	}
-	return general
-}
-
-// role is what a container of the pod is for.
-func (s *status) role(container string) store.Role {
-	main := s.facts().Main
-	for _, c := range containersOf(&s.Pod, main) {
-		if c.Name == container {
-			return c.Role
-		}
-	}
-	return store.RolePod
-}
-
-func (s *status) facts() Facts {
-	sys := s.system()
-	object := objectOf("Pod", &s.Pod.ObjectMeta, &s.Pod.Spec)
-	component := s.Pod.Labels["app.kubernetes.io/kubiya-runner-component"]
-	f := Facts{Pod: &s.Pod, Main: sys.MainContainer(object, component), Component: s.Component, OwnerGone: s.OwnerGone,
-		Ran: s.Prior.Running, Thresholds: systems.ThresholdsOf(s.Pod.Annotations)}
-	if s.Node != nil {
-		f.Node = &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: s.Node.Name}, ready: s.Node.Ready, since: s.Node.Since}
-	}
-	for _, e := range s.Events {
-		f.Events = append(f.Events, &notice{reason: e.Reason, message: e.Message, count: e.Count, last: e.Last})
-	}
+// factsOf are the facts of a recorded status.
+func factsOf(s *statuses.Status) Facts {
+	f := FactsOf(s.Of(), &s.Pod, s.NodeObject(), s.EventObjects())
+	f.Component, f.OwnerGone, f.Ran = s.Component, s.OwnerGone, s.Prior.Running
 	return f
 }
 
-func readStatuses(t testing.TB) map[string]*status {
+func readStatuses(t testing.TB) []*statuses.Status {
 	t.Helper()
-	files, err := filepath.Glob("testdata/statuses/*.yaml")
-	if err != nil || len(files) < 60 {
-		t.Fatalf("found %d statuses (%v), want at least 60", len(files), err)
-	}
-	all := make(map[string]*status, len(files))
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := new(status)
-		if err := yaml.UnmarshalStrict(b, s); err != nil {
-			t.Fatalf("%s: %v", f, err)
-		}
-		all[strings.TrimSuffix(filepath.Base(f), ".yaml")] = s
+	all, err := statuses.Read("testdata")
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all
 }
 
 func TestClassifyAgreesWithTheHandKey(t *testing.T) {
-	for name, s := range readStatuses(t) {
-		t.Run(name, func(t *testing.T) {
-			v := s.verdict()
-			got := expectation{v.Health.String(), v.Reason.String(), v.Raw, v.Container, string(v.Role), v.Why.At(s.Now), ""}
-			if !v.Next.IsZero() {
-				got.Next = v.Next.UTC().Format(time.RFC3339)
-			}
-			if diff := cmp.Diff(s.Expect, got); diff != "" {
+	for _, s := range readStatuses(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			v := VerdictOf(s.Of(), factsOf(s), s.Beside(), s.Now)
+			checkVerdict(t, v, s.Now)
+			if diff := cmp.Diff(s.Expect, statuses.Worded(v.Verdict, v.Role, s.Now)); diff != "" {
 				t.Errorf("the key (-) and the verdict (+) differ:\n%s", diff)
 			}
 		})
@@ -163,38 +44,40 @@ func TestClassifyAgreesWithTheHandKey(t *testing.T) {
 }
 
 func TestStatusesAreDistinctAndSourced(t *testing.T) {
-	seen, sourced := map[[5]string]string{}, 0
-	for name, s := range readStatuses(t) {
-		key := [5]string{s.System, s.Expect.Health, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
-		if other, ok := seen[key]; ok {
-			t.Errorf("%s and %s agree in system, health, reason, role and phase: %q", name, other, key)
+	type kind struct{ system, health, raw, role, phase string }
+	seen, anywhere, sourced := map[kind]string{}, map[kind]bool{}, 0
+	for _, s := range readStatuses(t) {
+		k := kind{s.System, s.Expect.Health, s.Expect.Raw, s.Expect.Role, string(s.Pod.Status.Phase)}
+		if other, ok := seen[k]; ok {
+			t.Errorf("%s and %s agree in system, health, reason, role and phase: %q", s.Name, other, k)
 		}
-		seen[key] = name
-		b, err := os.ReadFile(filepath.Join("testdata/statuses", name+".yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasPrefix(string(b), "# Source: ") && !strings.HasPrefix(string(b), "# Source: none") {
+		seen[k] = s.Name
+		k.system, k.health = "", ""
+		anywhere[k] = true
+		if len(s.Sources) > 0 {
 			sourced++
 		}
 	}
-	if sourced < 40 {
-		t.Errorf("%d statuses name a public source, want at least 40", sourced)
+	if len(anywhere) < 60 {
+		t.Errorf("%d statuses differ in reason, role and phase, want at least 60", len(anywhere))
+	}
+	if sourced < len(seen)*4/5 {
+		t.Errorf("%d of %d statuses name a public source, want four of five", sourced, len(seen))
 	}
 }
 
 // A verdict may change by itself only at the time it names: the same pod one instant before Next says the same.
 func TestNothingChangesBeforeNext(t *testing.T) {
-	for name, s := range readStatuses(t) {
+	for _, s := range readStatuses(t) {
 		if s.Pod.Name == "" {
 			continue
 		}
-		v := Classify(s.facts(), s.Now)
+		v := Classify(factsOf(s), s.Now)
 		if v.Next.IsZero() {
 			continue
 		}
-		if before := Classify(s.facts(), v.Next.Add(-time.Millisecond)); before.Health != v.Health || before.Reason != v.Reason {
-			t.Errorf("%s: %s/%s became %s/%s before its Next", name, v.Health, v.Reason, before.Health, before.Reason)
+		if before := Classify(factsOf(s), v.Next.Add(-time.Millisecond)); before.Health != v.Health || before.Reason != v.Reason {
+			t.Errorf("%s: %s/%s became %s/%s before its Next", s.Name, v.Health, v.Reason, before.Health, before.Reason)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -32,6 +33,8 @@ type Config struct {
 	Namespaces []string
 	// Probes says how HTTP probes reach pods.
 	Probes ProbeVia
+	// CaptureLogs keeps the ends of failed containers' logs, masked, with the evidence: see LogRules.
+	CaptureLogs bool
 	// ProbeLimit bounds the probes under way; 0 means DefaultProbeLimit.
 	ProbeLimit int
 	Log        *slog.Logger
@@ -51,12 +54,15 @@ type Cluster struct {
 	dynamic  dynamic.Interface
 	// served lists the resources that the API server serves of a group and version.
 	served func(ctx context.Context, groupVersion string) ([]string, error)
+	logs   logs
 
 	mu      sync.Mutex
 	set     *set // nil until the first set is complete
 	touched map[store.Ref]struct{}
 	full    bool // the next observation is of everything
 	lost    map[string]lostPod
+	words   map[store.Ref]map[types.UID]*corev1.Pod // of pods in trouble since the last observation
+	arrived []store.Evidence                        // logs that are to be published
 	source  store.Source
 	dirty   bool            // source has changed
 	answers bool            // the API server answered when it was last asked
@@ -81,7 +87,8 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("%w: cluster %s: %s", store.ErrInvalid, cfg.Alias, store.ErrorText(err))
 	}
 	c := &Cluster{cfg: cfg, client: client, wake: make(chan struct{}, 1), touched: map[store.Ref]struct{}{},
-		lost: map[string]lostPod{}, limits: map[string]limit{}}
+		lost: map[string]lostPod{}, limits: map[string]limit{}, words: map[store.Ref]map[types.UID]*corev1.Pod{}}
+	c.logs = logs{on: cfg.CaptureLogs, cluster: c, queue: make(chan logJob, logQueue)}
 	c.source = store.Source{Cluster: cfg.Alias, Name: SourceName, State: store.SourceRestored, Since: time.Now(), Scope: scope(cfg.Namespaces)}
 	c.dirty = true
 	c.fresh = freshness{interval: probeInterval, timeout: probeTimeout, ask: c.askReady}
@@ -140,6 +147,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	wg.Go(func() { c.watchFreshness(ctx, rebuild) })
 	wg.Go(func() { c.watchProgress(ctx, rebuild) })
 	wg.Go(func() { c.prober.run(ctx) })
+	wg.Go(func() { c.logs.run(ctx) })
 	for ctx.Err() == nil {
 		if err := c.generation(ctx, rebuild); err != nil {
 			return err
@@ -212,7 +220,7 @@ func (c *Cluster) touch(refs ...store.Ref) {
 // Observe implements poller.Source.
 func (c *Cluster) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) store.Touched {
 	c.inherit(prev)
-	s, refs, full, t := c.take(due)
+	s, refs, full, words, t := c.take(due)
 	if s == nil {
 		return t
 	}
@@ -220,7 +228,7 @@ func (c *Cluster) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) 
 		refs = s.refs(c.cfg.Alias)
 		t.Full = []string{c.cfg.Alias}
 	}
-	o := observation{set: s, cluster: c, now: now}
+	o := observation{set: s, cluster: c, now: now, words: words}
 	for _, ref := range refs {
 		prior, _ := prev.Runner(ref)
 		if r := o.runner(ref, prior); r != nil {
@@ -230,6 +238,7 @@ func (c *Cluster) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) 
 			c.prober.forget(ref)
 		}
 	}
+	t.Evidence = append(t.Evidence, o.taken...)
 	return t
 }
 
@@ -248,14 +257,15 @@ func (c *Cluster) inherit(prev *store.Snapshot) {
 }
 
 // take collects what there is to observe. Without a complete set only the source's own state is news, and the rest waits for it.
-func (c *Cluster) take(due []store.Ref) (s *set, refs []store.Ref, full bool, t store.Touched) {
+func (c *Cluster) take(due []store.Ref) (s *set, refs []store.Ref, full bool, words map[store.Ref]map[types.UID]*corev1.Pod, t store.Touched) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dirty {
 		t.Sources, c.dirty = []store.Source{c.source}, false
 	}
+	t.Evidence, c.arrived = c.arrived, nil
 	if c.set == nil {
-		return nil, nil, false, t
+		return nil, nil, false, nil, t
 	}
 	for _, r := range due {
 		if r.Cluster == c.cfg.Alias {
@@ -267,11 +277,20 @@ func (c *Cluster) take(due []store.Ref) (s *set, refs []store.Ref, full bool, t 
 	}
 	full, c.full = c.full, false
 	clear(c.touched)
-	return c.set, refs, full, t
+	words, c.words = c.words, map[store.Ref]map[types.UID]*corev1.Pod{}
+	return c.set, refs, full, words, t
 }
 
 // noteTouched marks the runners that an object belongs to.
-func (c *Cluster) noteTouched(s *set, obj any) { c.touch(s.refsOf(c.cfg.Alias, obj)...) }
+func (c *Cluster) noteTouched(s *set, obj any) {
+	refs := s.refsOf(c.cfg.Alias, obj)
+	if p, ok := obj.(*corev1.Pod); ok {
+		c.mu.Lock()
+		c.remember(p, refs)
+		c.mu.Unlock()
+	}
+	c.touch(refs...)
+}
 
 // noteGone marks the runners that a vanished object belonged to. Work that ran and that nobody deleted is remembered as lost.
 func (c *Cluster) noteGone(s *set, obj any) {

@@ -24,6 +24,8 @@ type observation struct {
 	set     *set
 	cluster *Cluster
 	now     time.Time
+	words   map[store.Ref]map[types.UID]*corev1.Pod // of pods that were in trouble since the last look
+	taken   []store.Evidence
 }
 
 // part is a component before its verdict.
@@ -52,6 +54,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	work := o.work(sys, ref, parts)
 	customs := o.customs(sys, ref, parts)
 	if len(parts) == 0 && len(work) == 0 && !constitutes(sys, customs) {
+		o.prove(sys, ref, nil, prior, nil, nil)
 		return nil
 	}
 	r := &store.Runner{Ref: ref, Incarnation: incarnation(parts)}
@@ -70,6 +73,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 	})
 	r.Verdict = runnerVerdict(r, o.now)
+	o.prove(sys, ref, r, prior, parts, work)
 	return r
 }
 

@@ -55,6 +55,13 @@ func ProbeRules() []rbacv1.PolicyRule {
 	return g.rules()
 }
 
+// LogRules are for the logs of failures: Config.CaptureLogs, and nothing else, needs them.
+func LogRules() []rbacv1.PolicyRule {
+	g := grants{}
+	g.add("", "pods/log", "get")
+	return g.rules()
+}
+
 // grants are verbs by API group and resource.
 type grants map[[2]string]map[string]bool
 

@@ -186,7 +186,7 @@ func slimAnnotations(a map[string]string) map[string]string {
 // slimSpec drops the environment, volumes, mounts, commands and everything else that no verdict uses.
 func slimSpec(s *corev1.PodSpec) corev1.PodSpec {
 	return corev1.PodSpec{
-		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates,
+		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates, ImagePullSecrets: s.ImagePullSecrets,
 		InitContainers: slimContainers(s.InitContainers), Containers: slimContainers(s.Containers),
 	}
 }
@@ -274,7 +274,7 @@ func cut(s string) string {
 	return strings.Clone(s[:end]) // a slice would keep the whole alive
 }
 
-func transformNode(n *corev1.Node) any {
+func transformNode(n *corev1.Node) *nodeFacts {
 	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}, allocatable: sizes(n.Status.Allocatable)}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
@@ -284,7 +284,7 @@ func transformNode(n *corev1.Node) any {
 	return f
 }
 
-func transformEvent(e *corev1.Event) any {
+func transformEvent(e *corev1.Event) *notice {
 	n := &notice{
 		ObjectMeta: metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace, UID: e.UID, ResourceVersion: e.ResourceVersion},
 		about:      string(e.InvolvedObject.UID), reason: e.Reason, message: cut(e.Message), count: e.Count, last: e.LastTimestamp,

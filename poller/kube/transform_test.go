@@ -89,8 +89,8 @@ func TestForeignObjectsBecomeStubs(t *testing.T) {
 
 func TestVerdictsAreTheSameBeforeAndAfterTheTransform(t *testing.T) {
 	s := &set{}
-	for name, st := range readStatuses(t) {
-		want := Classify(st.facts(), st.Now)
+	for _, st := range readStatuses(t) {
+		want := Classify(factsOf(st), st.Now)
 		owner := metav1.GetControllerOfNoCopy(&st.Pod)
 		if owner != nil {
 			s.adopted.add(owner.UID)
@@ -98,17 +98,17 @@ func TestVerdictsAreTheSameBeforeAndAfterTheTransform(t *testing.T) {
 		st.Pod.Labels = merged(st.Pod.Labels, labelled("r", "main")) // so that it is a runner's, whatever the fixture is
 		slim, ok := transformed(t, s, st.Pod.DeepCopy()).(*corev1.Pod)
 		if !ok {
-			t.Errorf("%s: not kept", name)
+			t.Errorf("%s: not kept", st.Name)
 			continue
 		}
-		before := st.facts()
+		before := factsOf(st)
 		f := before
 		f.Pod = slim
 		if f.Main != systems.Labelled.MainContainer(objectOf("Pod", &slim.ObjectMeta, &slim.Spec), "") && st.System == "labelled" {
-			t.Errorf("%s: the main container is another", name)
+			t.Errorf("%s: the main container is another", st.Name)
 		}
 		if diff := cmp.Diff(want, Classify(f, st.Now)); diff != "" {
-			t.Errorf("%s: before (-) and after (+):\n%s", name, diff)
+			t.Errorf("%s: before (-) and after (+):\n%s", st.Name, diff)
 		}
 	}
 }

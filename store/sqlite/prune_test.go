@@ -56,6 +56,12 @@ func TestPruneKeepsWhatHolds(t *testing.T) {
 	if n != 8 {
 		t.Errorf("%d deleted, want 8", n)
 	}
+	if n := rows(t, d, "SELECT count(*) FROM refs"); n != 3 {
+		t.Errorf("%d identities, want those of the 2 runners and of the one whose uptime is kept", n)
+	}
+	if _, err := d.PruneRollups(t.Context(), at(2*3600)); err != nil {
+		t.Error(err)
+	}
 	if n := rows(t, d, "SELECT count(*) FROM refs"); n != 2 {
 		t.Errorf("%d identities, want those of the 2 runners", n)
 	}

@@ -20,9 +20,12 @@ import (
 // that is there already is not doubled. A change without Before writes the runner anew, whatever was there.
 // Record is for one goroutine at a time.
 func (d *DB) Record(ctx context.Context, snap *store.Snapshot, changes []store.Change) error {
-	r := recorder{ids: map[store.Ref]int64{}, moments: map[moment][]db.Transition{}, doubt: d.suspect(changes)}
+	r := recorder{ids: map[store.Ref]int64{}, moments: map[moment][]db.Transition{}, doubt: d.suspect(changes), at: snap.At, spans: map[string][]store.Span{}}
 	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) error {
 		r.q = q
+		if err := d.watched(ctx, q, snap); err != nil {
+			return err
+		}
 		for i := range changes {
 			if err := r.change(ctx, &changes[i]); err != nil {
 				return err
@@ -66,11 +69,14 @@ func (d *DB) trust(changes []store.Change) {
 	}
 }
 
-// Hear notes on disk that a cluster's sources answered at t. A snapshot says when a source was heard only when its state
+// Hear notes on disk that a cluster's sources answered at t, and so that the board was watching it then. A snapshot says when a source was heard only when its state
 // changes; a caller that wants a restart to show the true age of what it shows calls this now and then, and before Close.
 func (d *DB) Hear(ctx context.Context, cluster string, t time.Time) error {
 	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) error {
-		return q.SetHeard(ctx, db.SetHeardParams{Heard: millis(t), Cluster: cluster})
+		if err := q.SetHeard(ctx, db.SetHeardParams{Heard: millis(t), Cluster: cluster}); err != nil {
+			return err
+		}
+		return d.observe(ctx, q, cluster, t)
 	})
 	return unavailable("record in", d.path, err)
 }
@@ -117,6 +123,10 @@ type recorder struct {
 	moments map[moment][]db.Transition
 	// doubt are runners whose rows may not be as Before says.
 	doubt map[store.Ref]bool
+	// at is when the snapshot was made.
+	at time.Time
+	// spans are when each cluster was watched.
+	spans map[string][]store.Span
 }
 
 // moment is one millisecond of one runner.
@@ -133,8 +143,21 @@ func (r *recorder) change(ctx context.Context, c *store.Change) error {
 	if err != nil {
 		return err
 	}
+	var fresh []*store.Event
 	for i := range c.Events {
-		if err := r.event(ctx, &c.Events[i]); err != nil {
+		added, err := r.event(ctx, &c.Events[i])
+		if err != nil {
+			return err
+		}
+		if added {
+			fresh = append(fresh, &c.Events[i])
+		}
+	}
+	if err := r.account(ctx, c, fresh); err != nil {
+		return err
+	}
+	for i := range c.Evidence {
+		if err := r.evidence(ctx, &c.Evidence[i]); err != nil {
 			return err
 		}
 	}
@@ -247,30 +270,30 @@ func (r *recorder) remove(ctx context.Context, ref store.Ref) error {
 	return r.q.DeleteRunner(ctx, id)
 }
 
-// event adds a transition after those of the same millisecond, unless it is there already.
-func (r *recorder) event(ctx context.Context, e *store.Event) error {
+// event adds a transition after those of the same millisecond, unless it is there already; it reports whether it was new.
+func (r *recorder) event(ctx context.Context, e *store.Event) (added bool, err error) {
 	id, err := r.id(ctx, e.Ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	x := transitionRow(id, e)
 	when := moment{id, x.At}
 	there, known := r.moments[when]
 	if !known {
 		if there, err = r.q.TransitionsAt(ctx, db.TransitionsAtParams{Runner: id, At: x.At}); err != nil {
-			return err
+			return false, err
 		}
 	}
 	r.moments[when] = there
 	if slices.ContainsFunc(there, func(t db.Transition) bool { x.Seq = t.Seq; return t == x }) {
-		return nil
+		return false, nil
 	}
 	x.Seq = 0
 	if n := len(there); n > 0 {
 		x.Seq = there[n-1].Seq + 1
 	}
 	r.moments[when] = append(there, x)
-	return r.q.AddTransition(ctx, db.AddTransitionParams(x))
+	return true, r.q.AddTransition(ctx, db.AddTransitionParams(x))
 }
 
 // id is the identity of a runner, which outlives its rows.

@@ -33,17 +33,18 @@ func TestRecordOnlyWhatChanged(t *testing.T) {
 			r.Components[0].Restarts++
 			r.Components[0].Version = "1.3.0"
 		})}}, 2},
+		// What ends is counted as well: a row of rollups, and the standing.
 		{"one component and two workloads gone", store.Touched{Runners: []*store.Runner{changed(func(r *store.Runner) {
 			r.Components = r.Components[1:]
 			r.Workloads = r.Workloads[2:]
-		})}}, 3},
+		})}}, 3 + 2},
 		{"health of the runner: its row and a transition", store.Touched{Runners: []*store.Runner{changed(func(r *store.Runner) {
 			r.Verdict = verdict(store.Degraded)
 			r.Components = r.Components[1:]
 			r.Workloads = r.Workloads[2:]
-		})}}, 2},
-		{"a source", store.Touched{Sources: []store.Source{{Cluster: "prod", Name: "api", State: store.SourceLive}}}, 1},
-		{"a runner gone: its row, a component, a workload and a transition", store.Touched{Gone: []store.Ref{ref("a")}}, 4},
+		})}}, 2 + 2},
+		{"a source, and that its cluster is watched", store.Touched{Sources: []store.Source{{Cluster: "prod", Name: "api", State: store.SourceLive}}}, 2},
+		{"a runner gone: its row, a component, a workload and a transition", store.Touched{Gone: []store.Ref{ref("a")}}, 4 + 2*2 + 1},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

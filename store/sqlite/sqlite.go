@@ -45,6 +45,8 @@ type DB struct {
 	mu sync.Mutex
 	// doubt are the runners of a Record that failed: whether their rows were written is not known. Guarded by mu.
 	doubt map[store.Ref]bool
+	// watch is the stretch in which this process has heard each cluster, up to now. Guarded by mu.
+	watch map[string]store.Span
 }
 
 // Option changes how a file is opened.
@@ -60,7 +62,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, unavailable("open", path, err)
 	}
-	d := &DB{path: abs, now: time.Now, turn: make(chan struct{}, 1), doubt: map[store.Ref]bool{}}
+	d := &DB{path: abs, now: time.Now, turn: make(chan struct{}, 1), doubt: map[store.Ref]bool{}, watch: map[string]store.Span{}}
 	for _, o := range opts {
 		o(d)
 	}

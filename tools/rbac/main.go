@@ -40,6 +40,8 @@ func manifests() []manifest {
 			kube.ClusterRules(), clusterRole, "trackside-nodes"},
 		{"components/probe-api-proxy/clusterrole.yaml", "Only for --probe-via api-proxy: HTTP GET to any port of any pod, through the API server.",
 			kube.ProbeRules(), clusterRole, "trackside-probe"},
+		{"components/capture-logs/clusterrole.yaml", "Only for --capture-logs: the last lines of the containers that fail, of any pod.",
+			kube.LogRules(), clusterRole, "trackside-logs"},
 	}
 }
 

@@ -62,7 +62,7 @@ func TestGenerated(t *testing.T) {
 // What is granted is what a running Trackside asks for: no verb less, and none more.
 func TestGrantedIsUsed(t *testing.T) {
 	granted := map[string]bool{}
-	for _, r := range slices.Concat(kube.Rules(), kube.ClusterRules(), kube.ProbeRules()) {
+	for _, r := range slices.Concat(kube.Rules(), kube.ClusterRules(), kube.ProbeRules(), kube.LogRules()) {
 		grant(granted, r)
 	}
 	api := newAPI(t)
@@ -89,7 +89,7 @@ func grant(to map[string]bool, r rbacv1.PolicyRule) {
 func run(t *testing.T, api *api, n int) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c, err := kube.New(kube.Config{Alias: "test", REST: &rest.Config{Host: api.URL}, Probes: kube.ProbeAPIProxy,
+	c, err := kube.New(kube.Config{Alias: "test", REST: &rest.Config{Host: api.URL}, Probes: kube.ProbeAPIProxy, CaptureLogs: true,
 		Log: slog.New(slog.DiscardHandler), Heard: func(string, time.Time) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kind, item := objectsOf(what)
 	w.Header().Set("Content-Type", "application/json")
 	switch {
-	case what == "/readyz", what == "/pods/proxy":
+	case what == "/readyz", what == "/pods/proxy", what == "/pods/log":
 		_, _ = w.Write([]byte("ok"))
 	case verb == "get":
 		_ = json.NewEncoder(w).Encode(item)
@@ -243,6 +243,7 @@ func objectsOf(what string) (kind string, item object) {
 		}
 		return m
 	}
+	begun := time.Now().Format(time.RFC3339)
 	template := object{"spec": object{"containers": []object{{"name": "main", "image": "registry.example.com/main:1"}}}}
 	switch what {
 	case "apps/deployments":
@@ -251,7 +252,8 @@ func objectsOf(what string) (kind string, item object) {
 		return "ReplicaSet", object{"metadata": meta("late-1", "Deployment", "late"), "spec": object{"template": template}}
 	case "/pods":
 		return "Pod", object{"kind": "Pod", "apiVersion": "v1", "metadata": meta("late-1-x", "ReplicaSet", "late-1"), "spec": template["spec"],
-			"status": object{"phase": "Running", "podIP": "192.0.2.1"}}
+			"status": object{"phase": "Running", "podIP": "192.0.2.1", "containerStatuses": []object{{"name": "main", "restartCount": 9,
+				"state": object{"waiting": object{"reason": "CrashLoopBackOff"}}, "lastState": object{"terminated": object{"exitCode": 1, "startedAt": begun, "finishedAt": begun}}}}}}
 	}
 	return map[string]string{"apps/statefulsets": "StatefulSet", "batch/cronjobs": "CronJob", "batch/jobs": "Job", "/nodes": "Node", "/events": "Event"}[what], nil
 }

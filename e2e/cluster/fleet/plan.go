@@ -72,7 +72,7 @@ func standard() []place {
 		p.newName, p.newNamespace, p.newWorkspace = p.name, p.namespace, p.workspace
 		places = append(places, p)
 	}
-	return places
+	return append(places, beyond()...)
 }
 
 // large is a fleet of n runners: of ten, two Kubiya, three agyn and five labelled.

@@ -107,6 +107,9 @@ func recovery(ctx context.Context, p *player, s *subject) error {
 	if err := errors.Join(p.recoverSessions(ctx, s.namespace), p.recoverDeclared(ctx, s)); err != nil {
 		return err
 	}
+	if err := p.recoverScaleSet(ctx, s); err != nil {
+		return err
+	}
 	for _, c := range s.components {
 		if err := errors.Join(p.recoverTemplate(ctx, c), p.recoverClass(ctx, c)); err != nil {
 			return err

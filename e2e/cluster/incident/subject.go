@@ -93,6 +93,9 @@ func (p *player) findComponents(ctx context.Context, s *subject) error {
 		}
 	}
 	s.addBare(pods.Items)
+	if err := p.addScaleSet(ctx, s); err != nil {
+		return err
+	}
 	slices.SortFunc(s.components, func(a, b *component) int { return cmp.Compare(a.name, b.name) })
 	return nil
 }
@@ -183,6 +186,10 @@ func (s *subject) runs(pod *corev1.Pod) bool {
 		return l[instance] == s.name
 	case l[sessionLabel] != "" || l["ambient-code.io/managed-by"] == "ambient-control-plane":
 		return s.name == s.namespace
+	case l[scaleSetName] != "":
+		return l[scaleSetName] == s.name && l[appComponent] == "runner"
+	case l[buildkiteJob] != "", l[gitlabJob] != "":
+		return true
 	case l[app] == "workflow-runner", executor.MatchString(pod.Name):
 		return true
 	}

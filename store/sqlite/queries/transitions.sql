@@ -42,4 +42,7 @@ DELETE FROM transitions WHERE runner = ? AND at = ? AND seq = ?;
 -- name: DeleteUnusedRef :exec
 DELETE FROM refs WHERE refs.id = @id
 AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.runner = refs.id)
-AND NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = refs.id);
+AND NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = refs.id)
+AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.runner = refs.id)
+AND NOT EXISTS (SELECT 1 FROM standings WHERE standings.runner = refs.id)
+AND NOT EXISTS (SELECT 1 FROM rollups WHERE rollups.runner = refs.id);

@@ -24,8 +24,23 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addEvidenceStmt, err = db.PrepareContext(ctx, addEvidence); err != nil {
+		return nil, fmt.Errorf("error preparing query AddEvidence: %w", err)
+	}
+	if q.addObservedStmt, err = db.PrepareContext(ctx, addObserved); err != nil {
+		return nil, fmt.Errorf("error preparing query AddObserved: %w", err)
+	}
+	if q.addProofStmt, err = db.PrepareContext(ctx, addProof); err != nil {
+		return nil, fmt.Errorf("error preparing query AddProof: %w", err)
+	}
 	if q.addRefStmt, err = db.PrepareContext(ctx, addRef); err != nil {
 		return nil, fmt.Errorf("error preparing query AddRef: %w", err)
+	}
+	if q.addRollupStmt, err = db.PrepareContext(ctx, addRollup); err != nil {
+		return nil, fmt.Errorf("error preparing query AddRollup: %w", err)
+	}
+	if q.addStandingStmt, err = db.PrepareContext(ctx, addStanding); err != nil {
+		return nil, fmt.Errorf("error preparing query AddStanding: %w", err)
 	}
 	if q.addTransitionStmt, err = db.PrepareContext(ctx, addTransition); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTransition: %w", err)
@@ -36,11 +51,32 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteComponentStmt, err = db.PrepareContext(ctx, deleteComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteComponent: %w", err)
 	}
+	if q.deleteLogsStmt, err = db.PrepareContext(ctx, deleteLogs); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteLogs: %w", err)
+	}
+	if q.deleteOldEvidenceStmt, err = db.PrepareContext(ctx, deleteOldEvidence); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOldEvidence: %w", err)
+	}
+	if q.deleteOldObservedStmt, err = db.PrepareContext(ctx, deleteOldObserved); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOldObserved: %w", err)
+	}
+	if q.deleteOldRollupsStmt, err = db.PrepareContext(ctx, deleteOldRollups); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOldRollups: %w", err)
+	}
+	if q.deleteProofStmt, err = db.PrepareContext(ctx, deleteProof); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteProof: %w", err)
+	}
 	if q.deleteRunnerStmt, err = db.PrepareContext(ctx, deleteRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteRunner: %w", err)
 	}
 	if q.deleteSourceStmt, err = db.PrepareContext(ctx, deleteSource); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteSource: %w", err)
+	}
+	if q.deleteStandingStmt, err = db.PrepareContext(ctx, deleteStanding); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteStanding: %w", err)
+	}
+	if q.deleteStrayLogsStmt, err = db.PrepareContext(ctx, deleteStrayLogs); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteStrayLogs: %w", err)
 	}
 	if q.deleteTransitionStmt, err = db.PrepareContext(ctx, deleteTransition); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteTransition: %w", err)
@@ -51,11 +87,26 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteWorkloadStmt, err = db.PrepareContext(ctx, deleteWorkload); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteWorkload: %w", err)
 	}
+	if q.evidenceByIDStmt, err = db.PrepareContext(ctx, evidenceByID); err != nil {
+		return nil, fmt.Errorf("error preparing query EvidenceByID: %w", err)
+	}
+	if q.evidenceOfReasonStmt, err = db.PrepareContext(ctx, evidenceOfReason); err != nil {
+		return nil, fmt.Errorf("error preparing query EvidenceOfReason: %w", err)
+	}
+	if q.evidenceOfRunnerStmt, err = db.PrepareContext(ctx, evidenceOfRunner); err != nil {
+		return nil, fmt.Errorf("error preparing query EvidenceOfRunner: %w", err)
+	}
+	if q.evidenceSinceStmt, err = db.PrepareContext(ctx, evidenceSince); err != nil {
+		return nil, fmt.Errorf("error preparing query EvidenceSince: %w", err)
+	}
 	if q.findRefStmt, err = db.PrepareContext(ctx, findRef); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRef: %w", err)
 	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
+	}
+	if q.listRefsStmt, err = db.PrepareContext(ctx, listRefs); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRefs: %w", err)
 	}
 	if q.listRunnersStmt, err = db.PrepareContext(ctx, listRunners); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRunners: %w", err)
@@ -66,8 +117,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listWorkloadsStmt, err = db.PrepareContext(ctx, listWorkloads); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWorkloads: %w", err)
 	}
+	if q.logsOfStmt, err = db.PrepareContext(ctx, logsOf); err != nil {
+		return nil, fmt.Errorf("error preparing query LogsOf: %w", err)
+	}
+	if q.observedFromStmt, err = db.PrepareContext(ctx, observedFrom); err != nil {
+		return nil, fmt.Errorf("error preparing query ObservedFrom: %w", err)
+	}
 	if q.putComponentStmt, err = db.PrepareContext(ctx, putComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutComponent: %w", err)
+	}
+	if q.putLogStmt, err = db.PrepareContext(ctx, putLog); err != nil {
+		return nil, fmt.Errorf("error preparing query PutLog: %w", err)
 	}
 	if q.putRunnerStmt, err = db.PrepareContext(ctx, putRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query PutRunner: %w", err)
@@ -81,6 +141,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.recordedAtStmt, err = db.PrepareContext(ctx, recordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordedAt: %w", err)
 	}
+	if q.rollupComponentsStmt, err = db.PrepareContext(ctx, rollupComponents); err != nil {
+		return nil, fmt.Errorf("error preparing query RollupComponents: %w", err)
+	}
+	if q.rollupsFromStmt, err = db.PrepareContext(ctx, rollupsFrom); err != nil {
+		return nil, fmt.Errorf("error preparing query RollupsFrom: %w", err)
+	}
 	if q.runnerExistsStmt, err = db.PrepareContext(ctx, runnerExists); err != nil {
 		return nil, fmt.Errorf("error preparing query RunnerExists: %w", err)
 	}
@@ -92,6 +158,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setRecordedAtStmt, err = db.PrepareContext(ctx, setRecordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query SetRecordedAt: %w", err)
+	}
+	if q.setStandingStmt, err = db.PrepareContext(ctx, setStanding); err != nil {
+		return nil, fmt.Errorf("error preparing query SetStanding: %w", err)
+	}
+	if q.standingsOfStmt, err = db.PrepareContext(ctx, standingsOf); err != nil {
+		return nil, fmt.Errorf("error preparing query StandingsOf: %w", err)
 	}
 	if q.subjectsStmt, err = db.PrepareContext(ctx, subjects); err != nil {
 		return nil, fmt.Errorf("error preparing query Subjects: %w", err)
@@ -113,9 +185,34 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addEvidenceStmt != nil {
+		if cerr := q.addEvidenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addEvidenceStmt: %w", cerr)
+		}
+	}
+	if q.addObservedStmt != nil {
+		if cerr := q.addObservedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addObservedStmt: %w", cerr)
+		}
+	}
+	if q.addProofStmt != nil {
+		if cerr := q.addProofStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addProofStmt: %w", cerr)
+		}
+	}
 	if q.addRefStmt != nil {
 		if cerr := q.addRefStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addRefStmt: %w", cerr)
+		}
+	}
+	if q.addRollupStmt != nil {
+		if cerr := q.addRollupStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addRollupStmt: %w", cerr)
+		}
+	}
+	if q.addStandingStmt != nil {
+		if cerr := q.addStandingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addStandingStmt: %w", cerr)
 		}
 	}
 	if q.addTransitionStmt != nil {
@@ -133,6 +230,31 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteComponentStmt: %w", cerr)
 		}
 	}
+	if q.deleteLogsStmt != nil {
+		if cerr := q.deleteLogsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteLogsStmt: %w", cerr)
+		}
+	}
+	if q.deleteOldEvidenceStmt != nil {
+		if cerr := q.deleteOldEvidenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOldEvidenceStmt: %w", cerr)
+		}
+	}
+	if q.deleteOldObservedStmt != nil {
+		if cerr := q.deleteOldObservedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOldObservedStmt: %w", cerr)
+		}
+	}
+	if q.deleteOldRollupsStmt != nil {
+		if cerr := q.deleteOldRollupsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOldRollupsStmt: %w", cerr)
+		}
+	}
+	if q.deleteProofStmt != nil {
+		if cerr := q.deleteProofStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteProofStmt: %w", cerr)
+		}
+	}
 	if q.deleteRunnerStmt != nil {
 		if cerr := q.deleteRunnerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteRunnerStmt: %w", cerr)
@@ -141,6 +263,16 @@ func (q *Queries) Close() error {
 	if q.deleteSourceStmt != nil {
 		if cerr := q.deleteSourceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteSourceStmt: %w", cerr)
+		}
+	}
+	if q.deleteStandingStmt != nil {
+		if cerr := q.deleteStandingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteStandingStmt: %w", cerr)
+		}
+	}
+	if q.deleteStrayLogsStmt != nil {
+		if cerr := q.deleteStrayLogsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteStrayLogsStmt: %w", cerr)
 		}
 	}
 	if q.deleteTransitionStmt != nil {
@@ -158,6 +290,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteWorkloadStmt: %w", cerr)
 		}
 	}
+	if q.evidenceByIDStmt != nil {
+		if cerr := q.evidenceByIDStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing evidenceByIDStmt: %w", cerr)
+		}
+	}
+	if q.evidenceOfReasonStmt != nil {
+		if cerr := q.evidenceOfReasonStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing evidenceOfReasonStmt: %w", cerr)
+		}
+	}
+	if q.evidenceOfRunnerStmt != nil {
+		if cerr := q.evidenceOfRunnerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing evidenceOfRunnerStmt: %w", cerr)
+		}
+	}
+	if q.evidenceSinceStmt != nil {
+		if cerr := q.evidenceSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing evidenceSinceStmt: %w", cerr)
+		}
+	}
 	if q.findRefStmt != nil {
 		if cerr := q.findRefStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing findRefStmt: %w", cerr)
@@ -166,6 +318,11 @@ func (q *Queries) Close() error {
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
+		}
+	}
+	if q.listRefsStmt != nil {
+		if cerr := q.listRefsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRefsStmt: %w", cerr)
 		}
 	}
 	if q.listRunnersStmt != nil {
@@ -183,9 +340,24 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listWorkloadsStmt: %w", cerr)
 		}
 	}
+	if q.logsOfStmt != nil {
+		if cerr := q.logsOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing logsOfStmt: %w", cerr)
+		}
+	}
+	if q.observedFromStmt != nil {
+		if cerr := q.observedFromStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing observedFromStmt: %w", cerr)
+		}
+	}
 	if q.putComponentStmt != nil {
 		if cerr := q.putComponentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putComponentStmt: %w", cerr)
+		}
+	}
+	if q.putLogStmt != nil {
+		if cerr := q.putLogStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putLogStmt: %w", cerr)
 		}
 	}
 	if q.putRunnerStmt != nil {
@@ -208,6 +380,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing recordedAtStmt: %w", cerr)
 		}
 	}
+	if q.rollupComponentsStmt != nil {
+		if cerr := q.rollupComponentsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing rollupComponentsStmt: %w", cerr)
+		}
+	}
+	if q.rollupsFromStmt != nil {
+		if cerr := q.rollupsFromStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing rollupsFromStmt: %w", cerr)
+		}
+	}
 	if q.runnerExistsStmt != nil {
 		if cerr := q.runnerExistsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing runnerExistsStmt: %w", cerr)
@@ -226,6 +408,16 @@ func (q *Queries) Close() error {
 	if q.setRecordedAtStmt != nil {
 		if cerr := q.setRecordedAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setRecordedAtStmt: %w", cerr)
+		}
+	}
+	if q.setStandingStmt != nil {
+		if cerr := q.setStandingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setStandingStmt: %w", cerr)
+		}
+	}
+	if q.standingsOfStmt != nil {
+		if cerr := q.standingsOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing standingsOfStmt: %w", cerr)
 		}
 	}
 	if q.subjectsStmt != nil {
@@ -292,29 +484,53 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                    DBTX
 	tx                    *sql.Tx
+	addEvidenceStmt       *sql.Stmt
+	addObservedStmt       *sql.Stmt
+	addProofStmt          *sql.Stmt
 	addRefStmt            *sql.Stmt
+	addRollupStmt         *sql.Stmt
+	addStandingStmt       *sql.Stmt
 	addTransitionStmt     *sql.Stmt
 	componentNamesStmt    *sql.Stmt
 	deleteComponentStmt   *sql.Stmt
+	deleteLogsStmt        *sql.Stmt
+	deleteOldEvidenceStmt *sql.Stmt
+	deleteOldObservedStmt *sql.Stmt
+	deleteOldRollupsStmt  *sql.Stmt
+	deleteProofStmt       *sql.Stmt
 	deleteRunnerStmt      *sql.Stmt
 	deleteSourceStmt      *sql.Stmt
+	deleteStandingStmt    *sql.Stmt
+	deleteStrayLogsStmt   *sql.Stmt
 	deleteTransitionStmt  *sql.Stmt
 	deleteUnusedRefStmt   *sql.Stmt
 	deleteWorkloadStmt    *sql.Stmt
+	evidenceByIDStmt      *sql.Stmt
+	evidenceOfReasonStmt  *sql.Stmt
+	evidenceOfRunnerStmt  *sql.Stmt
+	evidenceSinceStmt     *sql.Stmt
 	findRefStmt           *sql.Stmt
 	listComponentsStmt    *sql.Stmt
+	listRefsStmt          *sql.Stmt
 	listRunnersStmt       *sql.Stmt
 	listSourcesStmt       *sql.Stmt
 	listWorkloadsStmt     *sql.Stmt
+	logsOfStmt            *sql.Stmt
+	observedFromStmt      *sql.Stmt
 	putComponentStmt      *sql.Stmt
+	putLogStmt            *sql.Stmt
 	putRunnerStmt         *sql.Stmt
 	putSourceStmt         *sql.Stmt
 	putWorkloadStmt       *sql.Stmt
 	recordedAtStmt        *sql.Stmt
+	rollupComponentsStmt  *sql.Stmt
+	rollupsFromStmt       *sql.Stmt
 	runnerExistsStmt      *sql.Stmt
 	runnersWithOldStmt    *sql.Stmt
 	setHeardStmt          *sql.Stmt
 	setRecordedAtStmt     *sql.Stmt
+	setStandingStmt       *sql.Stmt
+	standingsOfStmt       *sql.Stmt
 	subjectsStmt          *sql.Stmt
 	transitionsAtStmt     *sql.Stmt
 	transitionsBeforeStmt *sql.Stmt
@@ -326,29 +542,53 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                    tx,
 		tx:                    tx,
+		addEvidenceStmt:       q.addEvidenceStmt,
+		addObservedStmt:       q.addObservedStmt,
+		addProofStmt:          q.addProofStmt,
 		addRefStmt:            q.addRefStmt,
+		addRollupStmt:         q.addRollupStmt,
+		addStandingStmt:       q.addStandingStmt,
 		addTransitionStmt:     q.addTransitionStmt,
 		componentNamesStmt:    q.componentNamesStmt,
 		deleteComponentStmt:   q.deleteComponentStmt,
+		deleteLogsStmt:        q.deleteLogsStmt,
+		deleteOldEvidenceStmt: q.deleteOldEvidenceStmt,
+		deleteOldObservedStmt: q.deleteOldObservedStmt,
+		deleteOldRollupsStmt:  q.deleteOldRollupsStmt,
+		deleteProofStmt:       q.deleteProofStmt,
 		deleteRunnerStmt:      q.deleteRunnerStmt,
 		deleteSourceStmt:      q.deleteSourceStmt,
+		deleteStandingStmt:    q.deleteStandingStmt,
+		deleteStrayLogsStmt:   q.deleteStrayLogsStmt,
 		deleteTransitionStmt:  q.deleteTransitionStmt,
 		deleteUnusedRefStmt:   q.deleteUnusedRefStmt,
 		deleteWorkloadStmt:    q.deleteWorkloadStmt,
+		evidenceByIDStmt:      q.evidenceByIDStmt,
+		evidenceOfReasonStmt:  q.evidenceOfReasonStmt,
+		evidenceOfRunnerStmt:  q.evidenceOfRunnerStmt,
+		evidenceSinceStmt:     q.evidenceSinceStmt,
 		findRefStmt:           q.findRefStmt,
 		listComponentsStmt:    q.listComponentsStmt,
+		listRefsStmt:          q.listRefsStmt,
 		listRunnersStmt:       q.listRunnersStmt,
 		listSourcesStmt:       q.listSourcesStmt,
 		listWorkloadsStmt:     q.listWorkloadsStmt,
+		logsOfStmt:            q.logsOfStmt,
+		observedFromStmt:      q.observedFromStmt,
 		putComponentStmt:      q.putComponentStmt,
+		putLogStmt:            q.putLogStmt,
 		putRunnerStmt:         q.putRunnerStmt,
 		putSourceStmt:         q.putSourceStmt,
 		putWorkloadStmt:       q.putWorkloadStmt,
 		recordedAtStmt:        q.recordedAtStmt,
+		rollupComponentsStmt:  q.rollupComponentsStmt,
+		rollupsFromStmt:       q.rollupsFromStmt,
 		runnerExistsStmt:      q.runnerExistsStmt,
 		runnersWithOldStmt:    q.runnersWithOldStmt,
 		setHeardStmt:          q.setHeardStmt,
 		setRecordedAtStmt:     q.setRecordedAtStmt,
+		setStandingStmt:       q.setStandingStmt,
+		standingsOfStmt:       q.standingsOfStmt,
 		subjectsStmt:          q.subjectsStmt,
 		transitionsAtStmt:     q.transitionsAtStmt,
 		transitionsBeforeStmt: q.transitionsBeforeStmt,

@@ -35,9 +35,53 @@ type Component struct {
 	ProbeAt      sql.NullInt64
 }
 
+type Evidence struct {
+	ID          string
+	Runner      int64
+	At          int64
+	Incarnation string
+	Namespace   string
+	Name        string
+	Uid         string
+	Component   string
+	Health      string
+	Reason      string
+	Why         string
+	Since       sql.NullInt64
+	Raw         string
+	Message     string
+	Container   string
+	Next        sql.NullInt64
+	Unproven    int64
+	Inspect     string
+	Image       string
+	Node        string
+	Fingerprint string
+}
+
+type Log struct {
+	Evidence  string
+	Container string
+	Previous  int64
+	At        int64
+	Text      string
+	Problem   string
+}
+
 type Meta struct {
 	ID         int64
 	RecordedAt int64
+}
+
+type Observed struct {
+	Cluster string
+	Started int64
+	Until   int64
+}
+
+type Proof struct {
+	Evidence string
+	Proof    string
 }
 
 type Ref struct {
@@ -46,6 +90,22 @@ type Ref struct {
 	System    string
 	Namespace string
 	Name      string
+}
+
+type Rollup struct {
+	Runner     int64
+	Component  string
+	Hour       int64
+	Hours      int64
+	Healthy    int64
+	Degraded   int64
+	Unhealthy  int64
+	Unknown    int64
+	Disabled   int64
+	Unseen     int64
+	Failures   int64
+	Recoveries int64
+	Recovering int64
 }
 
 type Runner struct {
@@ -83,6 +143,14 @@ type Source struct {
 	Problem string
 	Limits  string
 	Scope   string
+}
+
+type Standing struct {
+	Runner    int64
+	Component string
+	Condition string
+	Counted   int64
+	Failed    sql.NullInt64
 }
 
 type Transition struct {

@@ -112,6 +112,9 @@ const deleteUnusedRef = `-- name: DeleteUnusedRef :exec
 DELETE FROM refs WHERE refs.id = ?1
 AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.runner = refs.id)
 AND NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = refs.id)
+AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.runner = refs.id)
+AND NOT EXISTS (SELECT 1 FROM standings WHERE standings.runner = refs.id)
+AND NOT EXISTS (SELECT 1 FROM rollups WHERE rollups.runner = refs.id)
 `
 
 func (q *Queries) DeleteUnusedRef(ctx context.Context, id int64) error {
