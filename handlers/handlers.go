@@ -44,6 +44,10 @@ type Options struct {
 	Version string
 	// Log gets what a page goes on without; the default logger.
 	Log *slog.Logger
+	// Reports takes what runners report themselves; nil for a board that takes none.
+	Reports Reports
+	// PublicURL is where clients reach the board; nil where they reach it as they say.
+	PublicURL *url.URL
 	// Streams tunes the hub.
 	Streams live.Options
 }
@@ -58,6 +62,10 @@ type Handlers struct {
 	systems     []string
 	version     string
 	log         *slog.Logger
+	reports     Reports
+	publicURL   *url.URL
+	closing     context.Context // ends with Close
+	close       context.CancelFunc
 }
 
 // New makes the handlers and starts their streams; Close ends those.
@@ -68,12 +76,17 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	return &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, systems: o.Systems,
-		version: o.Version, log: o.Log}
+	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, systems: o.Systems,
+		version: o.Version, log: o.Log, reports: o.Reports, publicURL: o.PublicURL}
+	h.closing, h.close = context.WithCancel(context.Background())
+	return h
 }
 
 // Close ends all streams at once and waits for what the handlers started.
-func (h *Handlers) Close() { h.hub.Close() }
+func (h *Handlers) Close() { h.close(); h.hub.Close() }
+
+// TakesReports says that runners may report here.
+func (h *Handlers) TakesReports() bool { return h.reports != nil }
 
 // Stats counts streams.
 func (h *Handlers) Stats() live.Stats { return h.hub.Stats() }

@@ -27,6 +27,7 @@ var table = []struct {
 	status      int
 	title, next string
 }{
+	{handlers.ErrUnauthorized, http.StatusUnauthorized, "A token is needed", "Send one that trackside report token made."},
 	{store.ErrNotFound, http.StatusNotFound, "Not found", "Look for it on the fleet's page."},
 	{store.ErrInvalid, http.StatusBadRequest, "The question is wrong", "Correct the address, or start again from the fleet's page."},
 	{store.ErrConflict, http.StatusConflict, "It has changed meanwhile", "Look at it again, and decide again."},
@@ -82,7 +83,7 @@ func (p *problem) ofHTTP(status int) {
 	case http.StatusNotFound:
 		p.Title, p.Detail = "Not found", "There is no page at this address."
 	case http.StatusMethodNotAllowed:
-		p.Title, p.Detail = "Not possible here", "This address can be read, and nothing else can be done with it."
+		p.Title, p.Detail = "Not possible here", "This address does not take that method."
 	default:
 		p.Detail = "The request was refused: " + http.StatusText(status) + "."
 	}
@@ -123,6 +124,8 @@ func (rt routing) send(c echo.Context, p problem) error {
 	case p.Status == statusGone:
 		c.Response().Status = statusGone
 		return nil
+	case strings.HasPrefix(c.Request().URL.Path, "/internal/"):
+		return handlers.WriteError(c, p.Status, p.Detail)
 	case c.Request().Header.Get("Datastar-Request") != "":
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	case wantsJSON(accept):

@@ -30,6 +30,9 @@ func requestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 
 func isStream(c echo.Context) bool { return strings.HasSuffix(c.Path(), "/stream") }
 
+// isReport says that a program speaks, and not a person. Runners do it every few seconds.
+func isReport(c echo.Context) bool { return strings.HasPrefix(c.Path(), "/internal/") }
+
 // record answers errors, then counts and logs the request. It stands outside of everything that may fail. Streams, which live for hours, and assets are
 // logged for who debugs only.
 func (rt routing) record(next echo.HandlerFunc) echo.HandlerFunc {
@@ -45,7 +48,7 @@ func (rt routing) record(next echo.HandlerFunc) echo.HandlerFunc {
 		switch {
 		case status >= http.StatusInternalServerError && !errors.Is(err, store.ErrUnavailable):
 			level = slog.LevelError
-		case status < http.StatusBadRequest && (isStream(c) || strings.HasPrefix(c.Path(), "/static")):
+		case status < http.StatusBadRequest && (isStream(c) || isReport(c) || strings.HasPrefix(c.Path(), "/static")):
 			level = slog.LevelDebug
 		}
 		attrs := []slog.Attr{slog.String("id", requestID(c)), slog.String("method", c.Request().Method),

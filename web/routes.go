@@ -8,6 +8,7 @@ import (
 
 	"trackside/handlers"
 	"trackside/static"
+	"trackside/store"
 )
 
 // routing is what the routes and their middleware need.
@@ -48,4 +49,21 @@ func routes(e *echo.Echo, h *handlers.Handlers) {
 	get("/board/stream", h.BoardStream)
 	get("/icon.svg", h.Icon)
 	get("/static/*", echo.WrapHandler(static.Handler()))
+	if h.TakesReports() {
+		reports(e, h)
+	}
+}
+
+// reports is where runners report themselves: Plue's four calls, and the control channel.
+func reports(e *echo.Echo, h *handlers.Handlers) {
+	e.POST("/internal/runners/register", h.RegisterRunner)
+	e.POST("/internal/runners/:pod/heartbeat", h.Heartbeat)
+	e.POST("/internal/tasks", h.QueueTask)
+	e.POST("/internal/tasks/:id/stream", h.TaskEvent)
+	e.POST("/internal/tasks/:id/complete", h.CompleteTask)
+	e.GET("/internal/runners/:id/control", h.ControlChannel)
+	e.POST("/internal/runners/:id/control/ack", h.AcknowledgeCommand)
+	e.POST("/internal/runners/:id/enable", h.AskRunner(store.Enabled))
+	e.POST("/internal/runners/:id/disable", h.AskRunner(store.Disabled))
+	e.POST("/internal/runners/:id/delete", h.AskRunner(store.Deleting))
 }

@@ -45,6 +45,8 @@ type Options struct {
 	Failures handlers.Failures
 	// Systems are the runner systems there are.
 	Systems []string
+	// Reports takes what runners report themselves; nil for none.
+	Reports handlers.Reports
 	// Version of the program.
 	Version string
 	// Logger; the default one if nil.
@@ -102,7 +104,7 @@ func New(o Options) (*Server, error) {
 	streams := o.Streams
 	streams.Rendered, streams.Published = m.rendered, m.published
 	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Systems: o.Systems, Version: o.Version,
-		Log: s.log, Streams: streams})
+		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})
 	base, unbase := context.WithCancel(context.Background())

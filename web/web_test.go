@@ -124,7 +124,7 @@ func TestEveryRouteHasTheHeadersAndRefusesWhatItCannotDo(t *testing.T) {
 	}
 	for _, path := range []string{"/", "/stream", "/board", "/static/app.css"} {
 		res, body := ask(t, http.MethodPost, s.URL()+path)
-		if res.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(res.Header.Get("Allow"), "GET") || !strings.Contains(body, "can be read") {
+		if res.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(res.Header.Get("Allow"), "GET") || !strings.Contains(body, "does not take") {
 			t.Errorf("POST %s: %d, Allow %q", path, res.StatusCode, res.Header.Get("Allow"))
 		}
 	}
@@ -160,7 +160,7 @@ func TestErrors(t *testing.T) {
 		{fmt.Errorf("%w: Trackside's account may not patch deployments", store.ErrForbidden), 403, "Trackside's account may not patch deployments."},
 		{fmt.Errorf("%w: the cluster does not answer", store.ErrUnavailable), 503, "The cluster does not answer."},
 		{fmt.Errorf("wrapped: %w", he), 404, "There is no page at this address."},
-		{echo.ErrMethodNotAllowed, 405, "This address can be read, and nothing else can be done with it."},
+		{echo.ErrMethodNotAllowed, 405, "This address does not take that method."},
 		{fmt.Errorf("reading: %w", &http.MaxBytesError{Limit: 10}), 413, "A request may carry 10 bytes at most."},
 		{errors.New("sql: secret detail"), 500, "Something failed inside Trackside; its log says what, beside the word WORD."},
 		{fmt.Errorf("%w: boom", errPanic), 500, "Something failed inside Trackside; its log says what, beside the word WORD."},

@@ -17,6 +17,7 @@ import (
 
 	"trackside/poller"
 	"trackside/poller/kube"
+	"trackside/poller/report"
 	"trackside/static"
 	"trackside/store"
 	"trackside/store/sqlite"
@@ -38,13 +39,16 @@ type serveCmd struct {
 	ProbeVia   string   `help:"How health probes reach pods: pod-ip, api-proxy or off; by default pod-ip inside a cluster, api-proxy outside." placeholder:"WAY" enum:",pod-ip,api-proxy,off" default:""`
 	ProbeLimit int      `help:"Health probes under way at once (default ${default})." default:"32" placeholder:"N"`
 
-	Data     string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
-	Retain   time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
+	reportFlags
+	besideFlags `embed:""`
+
+	Data   string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
+	Retain time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
 
 	EvidenceRetention time.Duration `help:"How long the evidence of failures is kept (default ${default})." default:"720h" placeholder:"DURATION"`
 	CaptureLogs       bool          `help:"Keep the last 50 lines of containers that fail, with secrets masked; needs the verb get on pods/log."`
 
-	ReadOnly bool          `help:"Never change anything in a cluster. Nothing does yet."`
+	ReadOnly bool `help:"Never change anything in a cluster. Nothing does yet."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -73,6 +77,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	aliases, err := s.aliases(aliasesOf(targets))
+	if err != nil {
+		return err
+	}
+	if aliases, err = s.besideAliases(aliases); err != nil {
+		return err
+	}
 	db, err := sqlite.Open(ctx, s.Data)
 	if err != nil {
 		return err
@@ -82,11 +93,15 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gone := unwatched(start, targets)
+	gone := unwatched(start, aliases)
 	live := store.NewLive(start)
+	reports, err := s.reports(ctx, db, live, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Systems: systems.Names(),
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Reports: reports, Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
 		return err
@@ -97,21 +112,19 @@ func (s serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
-	p := poller.New(live, db, log, newPublications(registry).observe, sources...)
+	p := poller.New(live, db, log, newPublications(registry).observe, append(sources, reports)...)
 	p.Discard(gone...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
-	group.Go(func() error { remember(ctx, db, live, targets); return nil })
+	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
 }
 
-// unwatched takes the sources of clusters that are not watched any more out of what was restored, and lists their runners.
-func unwatched(s *store.Snapshot, targets []target) (gone []store.Ref) {
-	watched := func(cluster string) bool {
-		return slices.ContainsFunc(targets, func(t target) bool { return t.alias == cluster })
-	}
+// unwatched takes the sources that are not asked any more out of what was restored, and lists their runners.
+func unwatched(s *store.Snapshot, aliases []string) (gone []store.Ref) {
+	watched := func(cluster string) bool { return slices.Contains(aliases, cluster) }
 	s.Sources = slices.DeleteFunc(s.Sources, func(x store.Source) bool { return !watched(x.Cluster) })
 	for r := range s.Runners() {
 		if !watched(r.Ref.Cluster) {
@@ -124,8 +137,8 @@ func unwatched(s *store.Snapshot, targets []target) (gone []store.Ref) {
 // rememberEvery is the pace at which the time a source last answered is saved, so that a restart shows the true age.
 const rememberEvery = 10 * time.Second
 
-// remember saves when each cluster last answered, now and then and at the end. A failure is the disk's, which recording tells of.
-func remember(ctx context.Context, db *sqlite.DB, live *store.Live, targets []target) {
+// remember saves when each source last answered, now and then and at the end. A failure is the disk's, which recording tells of.
+func remember(ctx context.Context, db *sqlite.DB, live *store.Live, aliases []string) {
 	ticker := time.NewTicker(rememberEvery)
 	defer ticker.Stop()
 	for ended := false; !ended; {
@@ -134,19 +147,20 @@ func remember(ctx context.Context, db *sqlite.DB, live *store.Live, targets []ta
 			ended = true
 		case <-ticker.C:
 		}
-		for _, t := range targets {
-			if at, ok := live.Heard(t.alias); ok {
-				_ = db.Hear(context.WithoutCancel(ctx), t.alias, at)
+		for _, alias := range aliases {
+			if at, ok := live.Heard(alias); ok {
+				_ = db.Hear(context.WithoutCancel(ctx), alias, at)
 			}
 		}
 	}
 }
 
-// heard reports whether every source has spoken, or was found not to answer: then the board says something true.
+// heard reports whether every cluster has spoken, or was found not to answer: then the board says something true. A source that is
+// asked now and then may take its time.
 func heard(live *store.Live) bool {
 	sources := live.Current().Sources
 	for _, s := range sources {
-		if s.State == store.SourceRestored {
+		if s.State == store.SourceRestored && s.Name != report.SourceName { // its runners may take their time
 			return false
 		}
 	}
@@ -163,7 +177,8 @@ func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) 
 		}
 		sources = append(sources, c)
 	}
-	return sources, nil
+	beside, err := s.besideFlags.sources(live, log)
+	return append(sources, beside...), err
 }
 
 // probeVia is the way that is asked for, or the one that works from where we are.

@@ -66,6 +66,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteProofStmt, err = db.PrepareContext(ctx, deleteProof); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteProof: %w", err)
 	}
+	if q.deleteReportRunnerStmt, err = db.PrepareContext(ctx, deleteReportRunner); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteReportRunner: %w", err)
+	}
+	if q.deleteReportTaskStmt, err = db.PrepareContext(ctx, deleteReportTask); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteReportTask: %w", err)
+	}
 	if q.deleteRunnerStmt, err = db.PrepareContext(ctx, deleteRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteRunner: %w", err)
 	}
@@ -102,11 +108,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findRefStmt, err = db.PrepareContext(ctx, findRef); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRef: %w", err)
 	}
+	if q.findReportTokenStmt, err = db.PrepareContext(ctx, findReportToken); err != nil {
+		return nil, fmt.Errorf("error preparing query FindReportToken: %w", err)
+	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
 	}
 	if q.listRefsStmt, err = db.PrepareContext(ctx, listRefs); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRefs: %w", err)
+	}
+	if q.listReportRunnersStmt, err = db.PrepareContext(ctx, listReportRunners); err != nil {
+		return nil, fmt.Errorf("error preparing query ListReportRunners: %w", err)
+	}
+	if q.listReportTasksStmt, err = db.PrepareContext(ctx, listReportTasks); err != nil {
+		return nil, fmt.Errorf("error preparing query ListReportTasks: %w", err)
+	}
+	if q.listReportTokensStmt, err = db.PrepareContext(ctx, listReportTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query ListReportTokens: %w", err)
 	}
 	if q.listRunnersStmt, err = db.PrepareContext(ctx, listRunners); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRunners: %w", err)
@@ -129,6 +147,18 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putLogStmt, err = db.PrepareContext(ctx, putLog); err != nil {
 		return nil, fmt.Errorf("error preparing query PutLog: %w", err)
 	}
+	if q.putReportRunnerStmt, err = db.PrepareContext(ctx, putReportRunner); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportRunner: %w", err)
+	}
+	if q.putReportSequenceStmt, err = db.PrepareContext(ctx, putReportSequence); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportSequence: %w", err)
+	}
+	if q.putReportTaskStmt, err = db.PrepareContext(ctx, putReportTask); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportTask: %w", err)
+	}
+	if q.putReportTokenStmt, err = db.PrepareContext(ctx, putReportToken); err != nil {
+		return nil, fmt.Errorf("error preparing query PutReportToken: %w", err)
+	}
 	if q.putRunnerStmt, err = db.PrepareContext(ctx, putRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query PutRunner: %w", err)
 	}
@@ -140,6 +170,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.recordedAtStmt, err = db.PrepareContext(ctx, recordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordedAt: %w", err)
+	}
+	if q.reportSequenceStmt, err = db.PrepareContext(ctx, reportSequence); err != nil {
+		return nil, fmt.Errorf("error preparing query ReportSequence: %w", err)
+	}
+	if q.revokeReportTokenStmt, err = db.PrepareContext(ctx, revokeReportToken); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeReportToken: %w", err)
 	}
 	if q.rollupComponentsStmt, err = db.PrepareContext(ctx, rollupComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query RollupComponents: %w", err)
@@ -158,6 +194,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setRecordedAtStmt, err = db.PrepareContext(ctx, setRecordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query SetRecordedAt: %w", err)
+	}
+	if q.setReportHeardStmt, err = db.PrepareContext(ctx, setReportHeard); err != nil {
+		return nil, fmt.Errorf("error preparing query SetReportHeard: %w", err)
 	}
 	if q.setStandingStmt, err = db.PrepareContext(ctx, setStanding); err != nil {
 		return nil, fmt.Errorf("error preparing query SetStanding: %w", err)
@@ -255,6 +294,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteProofStmt: %w", cerr)
 		}
 	}
+	if q.deleteReportRunnerStmt != nil {
+		if cerr := q.deleteReportRunnerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteReportRunnerStmt: %w", cerr)
+		}
+	}
+	if q.deleteReportTaskStmt != nil {
+		if cerr := q.deleteReportTaskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteReportTaskStmt: %w", cerr)
+		}
+	}
 	if q.deleteRunnerStmt != nil {
 		if cerr := q.deleteRunnerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteRunnerStmt: %w", cerr)
@@ -315,6 +364,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findRefStmt: %w", cerr)
 		}
 	}
+	if q.findReportTokenStmt != nil {
+		if cerr := q.findReportTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findReportTokenStmt: %w", cerr)
+		}
+	}
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
@@ -323,6 +377,21 @@ func (q *Queries) Close() error {
 	if q.listRefsStmt != nil {
 		if cerr := q.listRefsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listRefsStmt: %w", cerr)
+		}
+	}
+	if q.listReportRunnersStmt != nil {
+		if cerr := q.listReportRunnersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listReportRunnersStmt: %w", cerr)
+		}
+	}
+	if q.listReportTasksStmt != nil {
+		if cerr := q.listReportTasksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listReportTasksStmt: %w", cerr)
+		}
+	}
+	if q.listReportTokensStmt != nil {
+		if cerr := q.listReportTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listReportTokensStmt: %w", cerr)
 		}
 	}
 	if q.listRunnersStmt != nil {
@@ -360,6 +429,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putLogStmt: %w", cerr)
 		}
 	}
+	if q.putReportRunnerStmt != nil {
+		if cerr := q.putReportRunnerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportRunnerStmt: %w", cerr)
+		}
+	}
+	if q.putReportSequenceStmt != nil {
+		if cerr := q.putReportSequenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportSequenceStmt: %w", cerr)
+		}
+	}
+	if q.putReportTaskStmt != nil {
+		if cerr := q.putReportTaskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportTaskStmt: %w", cerr)
+		}
+	}
+	if q.putReportTokenStmt != nil {
+		if cerr := q.putReportTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putReportTokenStmt: %w", cerr)
+		}
+	}
 	if q.putRunnerStmt != nil {
 		if cerr := q.putRunnerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putRunnerStmt: %w", cerr)
@@ -378,6 +467,16 @@ func (q *Queries) Close() error {
 	if q.recordedAtStmt != nil {
 		if cerr := q.recordedAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing recordedAtStmt: %w", cerr)
+		}
+	}
+	if q.reportSequenceStmt != nil {
+		if cerr := q.reportSequenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing reportSequenceStmt: %w", cerr)
+		}
+	}
+	if q.revokeReportTokenStmt != nil {
+		if cerr := q.revokeReportTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeReportTokenStmt: %w", cerr)
 		}
 	}
 	if q.rollupComponentsStmt != nil {
@@ -408,6 +507,11 @@ func (q *Queries) Close() error {
 	if q.setRecordedAtStmt != nil {
 		if cerr := q.setRecordedAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setRecordedAtStmt: %w", cerr)
+		}
+	}
+	if q.setReportHeardStmt != nil {
+		if cerr := q.setReportHeardStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setReportHeardStmt: %w", cerr)
 		}
 	}
 	if q.setStandingStmt != nil {
@@ -482,117 +586,143 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                    DBTX
-	tx                    *sql.Tx
-	addEvidenceStmt       *sql.Stmt
-	addObservedStmt       *sql.Stmt
-	addProofStmt          *sql.Stmt
-	addRefStmt            *sql.Stmt
-	addRollupStmt         *sql.Stmt
-	addStandingStmt       *sql.Stmt
-	addTransitionStmt     *sql.Stmt
-	componentNamesStmt    *sql.Stmt
-	deleteComponentStmt   *sql.Stmt
-	deleteLogsStmt        *sql.Stmt
-	deleteOldEvidenceStmt *sql.Stmt
-	deleteOldObservedStmt *sql.Stmt
-	deleteOldRollupsStmt  *sql.Stmt
-	deleteProofStmt       *sql.Stmt
-	deleteRunnerStmt      *sql.Stmt
-	deleteSourceStmt      *sql.Stmt
-	deleteStandingStmt    *sql.Stmt
-	deleteStrayLogsStmt   *sql.Stmt
-	deleteTransitionStmt  *sql.Stmt
-	deleteUnusedRefStmt   *sql.Stmt
-	deleteWorkloadStmt    *sql.Stmt
-	evidenceByIDStmt      *sql.Stmt
-	evidenceOfReasonStmt  *sql.Stmt
-	evidenceOfRunnerStmt  *sql.Stmt
-	evidenceSinceStmt     *sql.Stmt
-	findRefStmt           *sql.Stmt
-	listComponentsStmt    *sql.Stmt
-	listRefsStmt          *sql.Stmt
-	listRunnersStmt       *sql.Stmt
-	listSourcesStmt       *sql.Stmt
-	listWorkloadsStmt     *sql.Stmt
-	logsOfStmt            *sql.Stmt
-	observedFromStmt      *sql.Stmt
-	putComponentStmt      *sql.Stmt
-	putLogStmt            *sql.Stmt
-	putRunnerStmt         *sql.Stmt
-	putSourceStmt         *sql.Stmt
-	putWorkloadStmt       *sql.Stmt
-	recordedAtStmt        *sql.Stmt
-	rollupComponentsStmt  *sql.Stmt
-	rollupsFromStmt       *sql.Stmt
-	runnerExistsStmt      *sql.Stmt
-	runnersWithOldStmt    *sql.Stmt
-	setHeardStmt          *sql.Stmt
-	setRecordedAtStmt     *sql.Stmt
-	setStandingStmt       *sql.Stmt
-	standingsOfStmt       *sql.Stmt
-	subjectsStmt          *sql.Stmt
-	transitionsAtStmt     *sql.Stmt
-	transitionsBeforeStmt *sql.Stmt
-	transitionsSinceStmt  *sql.Stmt
-	workloadNamesStmt     *sql.Stmt
+	db                     DBTX
+	tx                     *sql.Tx
+	addEvidenceStmt        *sql.Stmt
+	addObservedStmt        *sql.Stmt
+	addProofStmt           *sql.Stmt
+	addRefStmt             *sql.Stmt
+	addRollupStmt          *sql.Stmt
+	addStandingStmt        *sql.Stmt
+	addTransitionStmt      *sql.Stmt
+	componentNamesStmt     *sql.Stmt
+	deleteComponentStmt    *sql.Stmt
+	deleteLogsStmt         *sql.Stmt
+	deleteOldEvidenceStmt  *sql.Stmt
+	deleteOldObservedStmt  *sql.Stmt
+	deleteOldRollupsStmt   *sql.Stmt
+	deleteProofStmt        *sql.Stmt
+	deleteReportRunnerStmt *sql.Stmt
+	deleteReportTaskStmt   *sql.Stmt
+	deleteRunnerStmt       *sql.Stmt
+	deleteSourceStmt       *sql.Stmt
+	deleteStandingStmt     *sql.Stmt
+	deleteStrayLogsStmt    *sql.Stmt
+	deleteTransitionStmt   *sql.Stmt
+	deleteUnusedRefStmt    *sql.Stmt
+	deleteWorkloadStmt     *sql.Stmt
+	evidenceByIDStmt       *sql.Stmt
+	evidenceOfReasonStmt   *sql.Stmt
+	evidenceOfRunnerStmt   *sql.Stmt
+	evidenceSinceStmt      *sql.Stmt
+	findRefStmt            *sql.Stmt
+	findReportTokenStmt    *sql.Stmt
+	listComponentsStmt     *sql.Stmt
+	listRefsStmt           *sql.Stmt
+	listReportRunnersStmt  *sql.Stmt
+	listReportTasksStmt    *sql.Stmt
+	listReportTokensStmt   *sql.Stmt
+	listRunnersStmt        *sql.Stmt
+	listSourcesStmt        *sql.Stmt
+	listWorkloadsStmt      *sql.Stmt
+	logsOfStmt             *sql.Stmt
+	observedFromStmt       *sql.Stmt
+	putComponentStmt       *sql.Stmt
+	putLogStmt             *sql.Stmt
+	putReportRunnerStmt    *sql.Stmt
+	putReportSequenceStmt  *sql.Stmt
+	putReportTaskStmt      *sql.Stmt
+	putReportTokenStmt     *sql.Stmt
+	putRunnerStmt          *sql.Stmt
+	putSourceStmt          *sql.Stmt
+	putWorkloadStmt        *sql.Stmt
+	recordedAtStmt         *sql.Stmt
+	reportSequenceStmt     *sql.Stmt
+	revokeReportTokenStmt  *sql.Stmt
+	rollupComponentsStmt   *sql.Stmt
+	rollupsFromStmt        *sql.Stmt
+	runnerExistsStmt       *sql.Stmt
+	runnersWithOldStmt     *sql.Stmt
+	setHeardStmt           *sql.Stmt
+	setRecordedAtStmt      *sql.Stmt
+	setReportHeardStmt     *sql.Stmt
+	setStandingStmt        *sql.Stmt
+	standingsOfStmt        *sql.Stmt
+	subjectsStmt           *sql.Stmt
+	transitionsAtStmt      *sql.Stmt
+	transitionsBeforeStmt  *sql.Stmt
+	transitionsSinceStmt   *sql.Stmt
+	workloadNamesStmt      *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                    tx,
-		tx:                    tx,
-		addEvidenceStmt:       q.addEvidenceStmt,
-		addObservedStmt:       q.addObservedStmt,
-		addProofStmt:          q.addProofStmt,
-		addRefStmt:            q.addRefStmt,
-		addRollupStmt:         q.addRollupStmt,
-		addStandingStmt:       q.addStandingStmt,
-		addTransitionStmt:     q.addTransitionStmt,
-		componentNamesStmt:    q.componentNamesStmt,
-		deleteComponentStmt:   q.deleteComponentStmt,
-		deleteLogsStmt:        q.deleteLogsStmt,
-		deleteOldEvidenceStmt: q.deleteOldEvidenceStmt,
-		deleteOldObservedStmt: q.deleteOldObservedStmt,
-		deleteOldRollupsStmt:  q.deleteOldRollupsStmt,
-		deleteProofStmt:       q.deleteProofStmt,
-		deleteRunnerStmt:      q.deleteRunnerStmt,
-		deleteSourceStmt:      q.deleteSourceStmt,
-		deleteStandingStmt:    q.deleteStandingStmt,
-		deleteStrayLogsStmt:   q.deleteStrayLogsStmt,
-		deleteTransitionStmt:  q.deleteTransitionStmt,
-		deleteUnusedRefStmt:   q.deleteUnusedRefStmt,
-		deleteWorkloadStmt:    q.deleteWorkloadStmt,
-		evidenceByIDStmt:      q.evidenceByIDStmt,
-		evidenceOfReasonStmt:  q.evidenceOfReasonStmt,
-		evidenceOfRunnerStmt:  q.evidenceOfRunnerStmt,
-		evidenceSinceStmt:     q.evidenceSinceStmt,
-		findRefStmt:           q.findRefStmt,
-		listComponentsStmt:    q.listComponentsStmt,
-		listRefsStmt:          q.listRefsStmt,
-		listRunnersStmt:       q.listRunnersStmt,
-		listSourcesStmt:       q.listSourcesStmt,
-		listWorkloadsStmt:     q.listWorkloadsStmt,
-		logsOfStmt:            q.logsOfStmt,
-		observedFromStmt:      q.observedFromStmt,
-		putComponentStmt:      q.putComponentStmt,
-		putLogStmt:            q.putLogStmt,
-		putRunnerStmt:         q.putRunnerStmt,
-		putSourceStmt:         q.putSourceStmt,
-		putWorkloadStmt:       q.putWorkloadStmt,
-		recordedAtStmt:        q.recordedAtStmt,
-		rollupComponentsStmt:  q.rollupComponentsStmt,
-		rollupsFromStmt:       q.rollupsFromStmt,
-		runnerExistsStmt:      q.runnerExistsStmt,
-		runnersWithOldStmt:    q.runnersWithOldStmt,
-		setHeardStmt:          q.setHeardStmt,
-		setRecordedAtStmt:     q.setRecordedAtStmt,
-		setStandingStmt:       q.setStandingStmt,
-		standingsOfStmt:       q.standingsOfStmt,
-		subjectsStmt:          q.subjectsStmt,
-		transitionsAtStmt:     q.transitionsAtStmt,
-		transitionsBeforeStmt: q.transitionsBeforeStmt,
-		transitionsSinceStmt:  q.transitionsSinceStmt,
-		workloadNamesStmt:     q.workloadNamesStmt,
+		db:                     tx,
+		tx:                     tx,
+		addEvidenceStmt:        q.addEvidenceStmt,
+		addObservedStmt:        q.addObservedStmt,
+		addProofStmt:           q.addProofStmt,
+		addRefStmt:             q.addRefStmt,
+		addRollupStmt:          q.addRollupStmt,
+		addStandingStmt:        q.addStandingStmt,
+		addTransitionStmt:      q.addTransitionStmt,
+		componentNamesStmt:     q.componentNamesStmt,
+		deleteComponentStmt:    q.deleteComponentStmt,
+		deleteLogsStmt:         q.deleteLogsStmt,
+		deleteOldEvidenceStmt:  q.deleteOldEvidenceStmt,
+		deleteOldObservedStmt:  q.deleteOldObservedStmt,
+		deleteOldRollupsStmt:   q.deleteOldRollupsStmt,
+		deleteProofStmt:        q.deleteProofStmt,
+		deleteReportRunnerStmt: q.deleteReportRunnerStmt,
+		deleteReportTaskStmt:   q.deleteReportTaskStmt,
+		deleteRunnerStmt:       q.deleteRunnerStmt,
+		deleteSourceStmt:       q.deleteSourceStmt,
+		deleteStandingStmt:     q.deleteStandingStmt,
+		deleteStrayLogsStmt:    q.deleteStrayLogsStmt,
+		deleteTransitionStmt:   q.deleteTransitionStmt,
+		deleteUnusedRefStmt:    q.deleteUnusedRefStmt,
+		deleteWorkloadStmt:     q.deleteWorkloadStmt,
+		evidenceByIDStmt:       q.evidenceByIDStmt,
+		evidenceOfReasonStmt:   q.evidenceOfReasonStmt,
+		evidenceOfRunnerStmt:   q.evidenceOfRunnerStmt,
+		evidenceSinceStmt:      q.evidenceSinceStmt,
+		findRefStmt:            q.findRefStmt,
+		findReportTokenStmt:    q.findReportTokenStmt,
+		listComponentsStmt:     q.listComponentsStmt,
+		listRefsStmt:           q.listRefsStmt,
+		listReportRunnersStmt:  q.listReportRunnersStmt,
+		listReportTasksStmt:    q.listReportTasksStmt,
+		listReportTokensStmt:   q.listReportTokensStmt,
+		listRunnersStmt:        q.listRunnersStmt,
+		listSourcesStmt:        q.listSourcesStmt,
+		listWorkloadsStmt:      q.listWorkloadsStmt,
+		logsOfStmt:             q.logsOfStmt,
+		observedFromStmt:       q.observedFromStmt,
+		putComponentStmt:       q.putComponentStmt,
+		putLogStmt:             q.putLogStmt,
+		putReportRunnerStmt:    q.putReportRunnerStmt,
+		putReportSequenceStmt:  q.putReportSequenceStmt,
+		putReportTaskStmt:      q.putReportTaskStmt,
+		putReportTokenStmt:     q.putReportTokenStmt,
+		putRunnerStmt:          q.putRunnerStmt,
+		putSourceStmt:          q.putSourceStmt,
+		putWorkloadStmt:        q.putWorkloadStmt,
+		recordedAtStmt:         q.recordedAtStmt,
+		reportSequenceStmt:     q.reportSequenceStmt,
+		revokeReportTokenStmt:  q.revokeReportTokenStmt,
+		rollupComponentsStmt:   q.rollupComponentsStmt,
+		rollupsFromStmt:        q.rollupsFromStmt,
+		runnerExistsStmt:       q.runnerExistsStmt,
+		runnersWithOldStmt:     q.runnersWithOldStmt,
+		setHeardStmt:           q.setHeardStmt,
+		setRecordedAtStmt:      q.setRecordedAtStmt,
+		setReportHeardStmt:     q.setReportHeardStmt,
+		setStandingStmt:        q.setStandingStmt,
+		standingsOfStmt:        q.standingsOfStmt,
+		subjectsStmt:           q.subjectsStmt,
+		transitionsAtStmt:      q.transitionsAtStmt,
+		transitionsBeforeStmt:  q.transitionsBeforeStmt,
+		transitionsSinceStmt:   q.transitionsSinceStmt,
+		workloadNamesStmt:      q.workloadNamesStmt,
 	}
 }

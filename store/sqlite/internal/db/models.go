@@ -92,6 +92,64 @@ type Ref struct {
 	Name      string
 }
 
+type ReportRunner struct {
+	ID           int64
+	Name         string
+	Ip           string
+	System       string
+	Namespace    string
+	Uuid         string
+	PublicKey    string
+	Version      string
+	Capacity     int64
+	Eviction     sql.NullInt64
+	Capabilities string
+	Control      int64
+	Incarnation  string
+	Registered   sql.NullInt64
+	Heard        sql.NullInt64
+	Lost         sql.NullInt64
+	Beats        int64
+	Idle         int64
+	Problem      string
+	ProblemSince sql.NullInt64
+	Requested    string
+	Observed     string
+	Commands     string
+}
+
+type ReportSequence struct {
+	ID         int64
+	NextRunner int64
+	NextTask   int64
+}
+
+type ReportTask struct {
+	ID      int64
+	Type    string
+	Session string
+	Config  string
+	Runner  int64
+	Queued  sql.NullInt64
+	Claimed sql.NullInt64
+	Begun   sql.NullInt64
+	Ended   sql.NullInt64
+	Handed  int64
+	Failed  int64
+	Error   string
+	Words   string
+}
+
+type ReportToken struct {
+	ID      string
+	Name    string
+	System  string
+	Admin   int64
+	Hash    []byte
+	Created int64
+	Revoked sql.NullInt64
+}
+
 type Rollup struct {
 	Runner     int64
 	Component  string
