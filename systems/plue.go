@@ -154,15 +154,15 @@ func scaling(o Object) store.Sentence {
 	if !ok {
 		return ""
 	}
-	text := fmt.Sprintf("%d to %d pods", least, most)
+	parts := []string{fmt.Sprintf("%d to %d pods", least, most)}
 	metrics, _ := dig(o.Custom, "spec", "metrics").([]any)
 	for _, m := range metrics {
 		name, _ := dig(m, "resource", "name").(string)
 		if percent, ok := number(dig(m, "resource", "target", "averageUtilization")); ok && name == "cpu" {
-			text += fmt.Sprintf(", at %d %% CPU", percent)
+			parts = append(parts, fmt.Sprintf("at %d %% CPU", percent))
 		}
 	}
-	return store.Sentence(text)
+	return store.Sentence(strings.Join(parts, ", "))
 }
 
 // idleTimeout is how long a claimed runner may stay idle. Plue's own PoolConfig is nowhere in the cluster: a team may write it down.

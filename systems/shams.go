@@ -3,6 +3,7 @@ package systems
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,7 +21,7 @@ func Vacuous(p *corev1.Probe) bool {
 
 // Idles reports whether a container's command only waits, which is how a chart's diagnostic mode keeps a pod for a person to look into.
 func Idles(c *corev1.Container) bool {
-	return idles.MatchString(does(append(c.Command[:len(c.Command):len(c.Command)], c.Args...)))
+	return idles.MatchString(does(slices.Concat(c.Command, c.Args)))
 }
 
 // does is what a command line does: its script, where it hands one to a shell or to Python.
