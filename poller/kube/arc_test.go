@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,9 +50,7 @@ func scaleSetObjects() []runtime.Object {
 // arcPod is a pod of the scale set that runs since an hour.
 func arcPod(namespace, name, component, main string) *corev1.Pod {
 	labels := map[string]string{"app.kubernetes.io/component": component}
-	for k, v := range arcLabels {
-		labels[k] = v
-	}
+	maps.Copy(labels, arcLabels)
 	m := meta(namespace, name, labels)
 	p := podOf(m, "", name, labels, corev1.Container{Name: main, Image: "ghcr.io/actions/x:1"})
 	p.OwnerReferences = nil
