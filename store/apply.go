@@ -22,8 +22,13 @@ type Touched struct {
 	Runners []*Runner
 	// Gone are runners that are no longer there.
 	Gone []Ref
-	// Full lists clusters whose every runner is in Runners: what else the snapshot has of them is gone.
+	// Full lists clusters whose every runner is in Runners: what else the snapshot has of them is gone. The alias of a source beside
+	// the cluster stands here when all that it says is in Said.
 	Full []string
+	// Said is what sources beside the cluster say of runners, and Unsaid what they say no more. The poller joins them with what the
+	// clusters show; Apply does not look at them.
+	Said   []Testimony
+	Unsaid []TestimonyKey
 	// Sources are the sources whose state changed.
 	Sources []Source
 	// Evidence is of failures that were just seen, or more of failures seen before: what has an ID that is known adds its logs to it.

@@ -40,6 +40,7 @@ type serveCmd struct {
 	ProbeLimit int      `help:"Health probes under way at once (default ${default})." default:"32" placeholder:"N"`
 
 	reportFlags
+	besideFlags `embed:""`
 
 	Data   string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
@@ -76,16 +77,19 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	aliases, err := s.aliases(aliasesOf(targets))
+	if err != nil {
+		return err
+	}
+	if aliases, err = s.besideAliases(aliases); err != nil {
+		return err
+	}
 	db, err := sqlite.Open(ctx, s.Data)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
 	start, err := db.Restore(ctx)
-	if err != nil {
-		return err
-	}
-	aliases, err := s.aliases(targets)
 	if err != nil {
 		return err
 	}
@@ -118,7 +122,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// unwatched takes the sources of clusters that are not watched any more out of what was restored, and lists their runners.
+// unwatched takes the sources that are not asked any more out of what was restored, and lists their runners.
 func unwatched(s *store.Snapshot, aliases []string) (gone []store.Ref) {
 	watched := func(cluster string) bool { return slices.Contains(aliases, cluster) }
 	s.Sources = slices.DeleteFunc(s.Sources, func(x store.Source) bool { return !watched(x.Cluster) })
@@ -133,7 +137,7 @@ func unwatched(s *store.Snapshot, aliases []string) (gone []store.Ref) {
 // rememberEvery is the pace at which the time a source last answered is saved, so that a restart shows the true age.
 const rememberEvery = 10 * time.Second
 
-// remember saves when each cluster last answered, now and then and at the end. A failure is the disk's, which recording tells of.
+// remember saves when each source last answered, now and then and at the end. A failure is the disk's, which recording tells of.
 func remember(ctx context.Context, db *sqlite.DB, live *store.Live, aliases []string) {
 	ticker := time.NewTicker(rememberEvery)
 	defer ticker.Stop()
@@ -151,7 +155,8 @@ func remember(ctx context.Context, db *sqlite.DB, live *store.Live, aliases []st
 	}
 }
 
-// heard reports whether every source has spoken, or was found not to answer: then the board says something true.
+// heard reports whether every cluster has spoken, or was found not to answer: then the board says something true. A source that is
+// asked now and then may take its time.
 func heard(live *store.Live) bool {
 	sources := live.Current().Sources
 	for _, s := range sources {
@@ -172,7 +177,8 @@ func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) 
 		}
 		sources = append(sources, c)
 	}
-	return sources, nil
+	beside, err := s.besideFlags.sources(live, log)
+	return append(sources, beside...), err
 }
 
 // probeVia is the way that is asked for, or the one that works from where we are.
