@@ -38,6 +38,8 @@ type Options struct {
 	History History
 	// Failures may be nil: then pages show what fails now, and no evidence.
 	Failures Failures
+	// Acceptances keeps what people accept; nil when nothing can be accepted here.
+	Acceptances Acceptances
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -59,6 +61,8 @@ type Handlers struct {
 	history     History
 	failures    Failures
 	historyLost atomic.Bool
+	acceptances Acceptances
+	newestNow   atomic.Pointer[newestAt]
 	systems     []string
 	version     string
 	log         *slog.Logger
@@ -76,7 +80,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, systems: o.Systems,
+	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, systems: o.Systems,
 		version: o.Version, log: o.Log, reports: o.Reports, publicURL: o.PublicURL}
 	h.closing, h.close = context.WithCancel(context.Background())
 	return h

@@ -7,6 +7,7 @@ import (
 
 	"trackside/handlers/live"
 	"trackside/store"
+	"trackside/store/versions"
 	"trackside/views"
 )
 
@@ -20,6 +21,7 @@ func (h *Handlers) runnerModel(s *store.Snapshot, r *store.Runner, history []sto
 	m := views.NewRunnerModel(s, r, history, time.Now())
 	m.SetPast(h.past(r.Ref))
 	m.Frame = h.frame()
+	m.Findings = views.NewRunnerFindings(s, r, h.newest(s), h.acceptances != nil, time.Now())
 	return m
 }
 
@@ -39,10 +41,19 @@ func (p *runnerPage) Start(*store.Snapshot) {}
 // Next sends the page when its own runner changed, and otherwise the fleet's counts if they did. The history is read by a
 // viewer, so that a slow disk holds up no other page.
 func (p *runnerPage) Next(st *live.Step) live.Patch {
-	if st.Touches(p.ref) {
+	if st.Touches(p.ref) || p.outrun(st) {
 		return live.Patch{Full: true}
 	}
 	return live.Patch{Events: append(slices.Clip(counts(st)), sources(st)...)}
+}
+
+// outrun reports whether a step left the runner behind, or no longer behind: others of its kind have a newer version.
+func (p *runnerPage) outrun(st *live.Step) bool {
+	if !slices.ContainsFunc(st.Changes, versions.Touched) {
+		return false
+	}
+	r, err := st.After.Runner(p.ref)
+	return err == nil && !slices.Equal(versions.NewestOf(st.Before).Findings(r), p.h.newest(st.After).Findings(r))
 }
 
 // Full renders the page.

@@ -59,6 +59,7 @@ type Poller struct {
 	overdue    time.Time // when that attempt has taken too long
 	overflow   bool      // changes were dropped unrecorded: every runner is to be written anew
 	discarded  []store.Ref
+	joint      *joint
 }
 
 // New makes a poller. A nil observer is allowed.
@@ -66,7 +67,8 @@ func New(live *store.Live, recorder Recorder, log *slog.Logger, published Observ
 	if published == nil {
 		published = func(time.Duration, int) {}
 	}
-	return &Poller{live: live, recorder: recorder, sources: sources, log: log, published: published, deadlines: newDeadlines()}
+	return &Poller{live: live, recorder: recorder, sources: sources, log: log, published: published, deadlines: newDeadlines(),
+		joint: newJoint(sources)}
 }
 
 // Discard takes runners off the board and out of the records: those of a cluster that is not watched any more. Call it before Run.
@@ -156,12 +158,9 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 	t := store.Touched{Gone: p.discarded}
 	p.discarded = nil
 	for _, s := range p.sources {
-		o := s.Observe(prev, due, now)
-		t.Runners = append(t.Runners, o.Runners...)
-		t.Gone = append(t.Gone, o.Gone...)
-		t.Full = append(t.Full, o.Full...)
-		t.Sources = append(t.Sources, o.Sources...)
+		t.Add(s.Observe(prev, due, now))
 	}
+	t = p.joint.compose(prev, t, due, now)
 	t.History = &p.history
 	next, changes := store.Apply(prev, t, now)
 	for _, r := range t.Runners {

@@ -22,19 +22,43 @@ type Touched struct {
 	Runners []*Runner
 	// Gone are runners that are no longer there.
 	Gone []Ref
-	// Full lists clusters whose every runner is in Runners: what else the snapshot has of them is gone.
+	// Full lists clusters whose every runner is in Runners: what else the snapshot has of them is gone. The alias of a source beside
+	// the cluster stands here when all that it says is in Said.
 	Full []string
+	// Said is what sources beside the cluster say of runners, and Unsaid what they say no more. The poller joins them with what the
+	// clusters show; Apply does not look at them.
+	Said   []Testimony
+	Unsaid []TestimonyKey
 	// Sources are the sources whose state changed.
 	Sources []Source
 	// Evidence is of failures that were just seen, or more of failures seen before: what has an ID that is known adds its logs to it.
 	Evidence []Evidence
 	// History replaces the snapshot's when it is not nil.
 	History *History
+	// Accepted replaces the snapshot's acceptances of findings when it is not nil: those that hold now.
+	Accepted *[]Acceptance
+}
+
+// Add adds what another source has observed.
+func (t *Touched) Add(o Touched) {
+	t.Runners = append(t.Runners, o.Runners...)
+	t.Gone = append(t.Gone, o.Gone...)
+	t.Full = append(t.Full, o.Full...)
+	t.Said = append(t.Said, o.Said...)
+	t.Unsaid = append(t.Unsaid, o.Unsaid...)
+	t.Sources = append(t.Sources, o.Sources...)
+	t.Evidence = append(t.Evidence, o.Evidence...)
+	if o.History != nil {
+		t.History = o.History
+	}
+	if o.Accepted != nil {
+		t.Accepted = o.Accepted
+	}
 }
 
 // Empty reports whether nothing was touched.
 func (t Touched) Empty() bool {
-	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && t.History == nil
+	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && len(t.Said) == 0 && len(t.Unsaid) == 0 && t.History == nil && t.Accepted == nil
 }
 
 // Change is one runner before and after: Before is nil for one that is new, After for one that is gone.
@@ -65,7 +89,7 @@ func (c Change) Ref() Ref {
 func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 	next := *prev
 	next.Rev, next.At = prev.Rev+1, now
-	var changes []Change
+	changes, accepted := next.accept(t.Accepted)
 	for _, r := range t.Runners {
 		if c, ok := next.set(r, now); ok {
 			changes = append(changes, c)
@@ -78,7 +102,7 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 	}
 	changes = next.attach(changes, t.Evidence)
 	moved := next.setSources(t)
-	if len(changes) == 0 && !moved {
+	if len(changes) == 0 && !moved && !accepted {
 		return prev, nil
 	}
 	return &next, changes
@@ -117,6 +141,7 @@ func (s *Snapshot) attach(changes []Change, evidence []Evidence) []Change {
 func (s *Snapshot) set(observed *Runner, now time.Time) (Change, bool) {
 	before, _ := s.runners.get(Ref.Compare, observed.Ref)
 	after := settle(before, observed, now)
+	after.Doubts = s.accepted.doubts(after)
 	if before != nil && before.Equal(after) {
 		return Change{}, false
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -210,5 +211,34 @@ func BenchmarkApplyOneChange(b *testing.B) {
 				s, _ = observe(s, noon.Add(time.Duration(i)*time.Hour), states[i%2])
 			}
 		})
+	}
+}
+
+// Whatever a source observes, adding loses none of it: a field that is added to Touched and forgotten in Add fails here.
+func TestAddLosesNothing(t *testing.T) {
+	var one store.Touched
+	v := reflect.ValueOf(&one).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+		case reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
+		default:
+			t.Fatalf("%s is a %s: teach this test what to do", v.Type().Field(i).Name, f.Kind())
+		}
+	}
+	var sum store.Touched
+	sum.Add(one)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if reflect.ValueOf(sum).Field(i).IsZero() {
+			t.Errorf("%s is lost", name)
+		}
+		var alone store.Touched
+		reflect.ValueOf(&alone).Elem().Field(i).Set(v.Field(i))
+		if alone.Empty() {
+			t.Errorf("with %s only it counts as empty", name)
+		}
 	}
 }

@@ -54,4 +54,6 @@ type Finding struct {
 	Why Sentence
 	// Fix is the line to change, as YAML or as a command; blank where there is no one line.
 	Fix string
+	// Doubt says that a green of the object is worth little while this holds.
+	Doubt bool
 }

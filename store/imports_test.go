@@ -14,14 +14,19 @@ var arrows = []struct {
 	allow  []string
 }{
 	{"store", nil},
+	{"store/versions", []string{"trackside/store", "golang.org/x/mod/semver"}},
 	{"store/sqlite", []string{"trackside/store", "modernc.org/sqlite", "github.com/pressly/goose/v3"}},
-	{"systems", []string{"trackside/store", "k8s.io/api", "k8s.io/apimachinery"}},
+	{"systems", []string{"trackside/store", "trackside/systems/finding", "k8s.io/api", "k8s.io/apimachinery"}},
 	{"poller", []string{"trackside/store"}},
 	{"poller/kube", []string{"trackside/store", "trackside/systems", "k8s.io"}},
+	{"poller/kube/statuses", []string{"trackside/store", "trackside/systems", "k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml"}},
 	{"poller/report", []string{"trackside/store"}},
+	{"poller/api", []string{"trackside/store", "github.com/cenkalti/backoff/v7"}},
+	{"poller/kubiya", []string{"trackside/store", "trackside/poller/api", "golang.org/x/sync/errgroup"}},
+	{"poller/agyn", []string{"trackside/store", "trackside/poller/api"}},
 	{"static", []string{"github.com/klauspost/compress"}},
-	{"views", []string{"trackside/store", "trackside/static", "github.com/a-h/templ"}},
-	{"handlers", []string{"trackside/store", "trackside/views", "github.com/labstack/echo/v4", "github.com/starfederation/datastar-go", "github.com/a-h/templ", "github.com/klauspost/compress"}},
+	{"views", []string{"trackside/store", "trackside/store/versions", "trackside/static", "github.com/a-h/templ"}},
+	{"handlers", []string{"trackside/store", "trackside/store/versions", "trackside/views", "github.com/labstack/echo/v4", "github.com/starfederation/datastar-go", "github.com/a-h/templ", "github.com/klauspost/compress"}},
 	{"web", []string{"trackside/handlers", "trackside/views", "trackside/static", "trackside/store", "github.com/labstack/echo/v4", "github.com/prometheus", "github.com/a-h/templ"}},
 }
 

@@ -54,6 +54,10 @@ type Runner struct {
 	Facts []Fact
 	// Findings are worst first, then by code and object.
 	Findings []Finding
+	// Offer is what it offers to a workload that looks for a place.
+	Offer Offer
+	// Doubts counts the findings that make its green doubtful and that nobody has accepted: Apply adds it.
+	Doubts int
 	// Recovered is when the runner was last failing; zero when that is longer ago than [RecoveryLinger].
 	Recovered time.Time
 	// Failures are the times of the latest failures, oldest first, within [FlapWindow].
@@ -167,7 +171,7 @@ func (r *Runner) Reasons() (n [numReasons]int) {
 func (r *Runner) Equal(o *Runner) bool {
 	return r.Ref == o.Ref && r.Incarnation == o.Incarnation && r.Verdict.Equal(o.Verdict) && r.Version == o.Version &&
 		r.Requested == o.Requested && r.Observed == o.Observed && r.Recovered.Equal(o.Recovered) && slices.EqualFunc(r.Failures, o.Failures, time.Time.Equal) &&
-		slices.Equal(r.Facts, o.Facts) && slices.Equal(r.Findings, o.Findings) &&
+		slices.Equal(r.Facts, o.Facts) && slices.Equal(r.Findings, o.Findings) && r.Offer.Equal(o.Offer) &&
 		slices.EqualFunc(r.Components, o.Components, Component.Equal) && slices.EqualFunc(r.Workloads, o.Workloads, Workload.Equal)
 }
 

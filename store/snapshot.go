@@ -24,6 +24,7 @@ type Snapshot struct {
 	versions   tree[string, int]
 	namespaces tree[string, int]
 	systems    tree[string, int]
+	accepted   acceptances
 }
 
 // Totals are the counts of a fleet.
@@ -218,6 +219,7 @@ func tally(t tree[string, int], k string, n int) tree[string, int] {
 func NewSnapshot(runners []*Runner, sources []Source, at time.Time) *Snapshot {
 	s := &Snapshot{Rev: 1, At: at, Sources: sources}
 	for _, r := range runners {
+		r.Doubts = s.accepted.doubts(r)
 		s.add(r, 1)
 		s.runners = s.runners.put(Ref.Compare, r.Ref, r)
 	}

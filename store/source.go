@@ -22,6 +22,8 @@ type Source struct {
 	State         SourceState
 	// Since is when this state began; Heard, when the source last answered (exact only at the change of state: see Live.Heard).
 	Since, Heard time.Time
+	// Every is the pace at which a source that is asked now and then is asked; zero for one that is listened to all the time.
+	Every time.Duration
 	// Problem is a sentence: what failed and what to do; blank while live.
 	Problem string
 	// Limits are sentences: what this source does not show, and why, such as a forbidden list.

@@ -10,3 +10,9 @@ func NormalizeVersion(s string) string {
 	}
 	return s
 }
+
+// PartRef is a component of a runner, or with a blank component the runner itself.
+type PartRef struct {
+	Ref       Ref
+	Component string
+}

@@ -6,17 +6,16 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"trackside/systems/finding"
 )
 
-// A shell's and Python's ways of doing nothing, and of waiting for ever.
-var (
-	passes = regexp.MustCompile(`^(true|:|pass|exit( 0)?|exit\(0?\)|(import sys ?; ?)?sys\.exit\(0?\)|echo [^|&;<>$` + "`" + `]*);?$`)
-	idles  = regexp.MustCompile(`^(exec )?(sleep (inf|infinity)|tail -f /dev/null|while (true|:) ?; ?do sleep \d+ ?; ?done);?$`)
-)
+// idles are a shell's ways of waiting for ever.
+var idles = regexp.MustCompile(`^(exec )?(sleep (inf|infinity)|tail -f /dev/null|while (true|:) ?; ?do sleep \d+ ?; ?done);?$`)
 
 // Vacuous reports whether a probe passes whatever its container does: a command that always succeeds.
 func Vacuous(p *corev1.Probe) bool {
-	return p != nil && p.Exec != nil && passes.MatchString(does(p.Exec.Command))
+	return p != nil && p.Exec != nil && finding.Vacuous(p.Exec.Command)
 }
 
 // Idles reports whether a container's command only waits, which is how a chart's diagnostic mode keeps a pod for a person to look into.

@@ -36,6 +36,12 @@ const (
 	AnnotationStartGrace  = "trackside.dev/start-grace"
 	AnnotationInitRetries = "trackside.dev/init-retries"
 	AnnotationRestarts    = "trackside.dev/restarts"
+	// What a runner offers to a workload that looks for a place: cluster or organization/<name>; k=v,k=v; a,b; and the most that one
+	// workload may ask for, as in cpu=8,memory=32Gi,gpu=1.
+	AnnotationScope        = "trackside.dev/scope"
+	AnnotationLabels       = "trackside.dev/labels"
+	AnnotationCapabilities = "trackside.dev/capabilities"
+	AnnotationRoom         = "trackside.dev/room"
 )
 
 // Object is what a system sees of a Kubernetes object: never the environment, but for the variables in KeepEnv.

@@ -27,7 +27,9 @@ type row struct {
 	// Recovered is when it was last failing, zero when that is long ago; Note says what else is worth knowing of a green.
 	Recovered time.Time
 	Note      string
-	Inspect   string
+	// Doubts counts the findings that make a green doubtful; blank for none.
+	Doubts  string
+	Inspect string
 	// Chips are the components; More counts those that have nothing to say, and MoreTip names them.
 	Chips         []chip
 	More, MoreTip string
@@ -58,6 +60,9 @@ func newRow(r *store.Runner) row {
 		v.Why, v.Inspect = parts(r.Why), store.Clean(r.Inspect, lineLimit)
 	} else if r.Unproven && r.Observed != store.Disabled {
 		v.Note = "Green by time alone: it has no probe."
+	}
+	if !unwell(r) && r.Observed != store.Disabled && r.Doubts > 0 {
+		v.Doubts = plural(r.Doubts, "finding")
 	}
 	return v
 }

@@ -22,6 +22,8 @@ type RunnerModel struct {
 	Ref   store.Ref
 	// Gone says that there is no such runner any more; the history is what is left.
 	Gone bool
+	// Findings is what was found about it; its zero value shows nothing.
+	Findings RunnerFindings
 
 	mark
 	name      string

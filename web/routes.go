@@ -47,6 +47,13 @@ func routes(e *echo.Echo, h *handlers.Handlers) {
 	get("/failures/:id/stream", h.FailureStream)
 	get("/board", h.Board)
 	get("/board/stream", h.BoardStream)
+	get("/findings", h.Findings)
+	get("/findings/stream", h.FindingsStream)
+	e.POST("/findings/accept", h.AcceptFinding)
+	get("/versions", h.Versions)
+	get("/versions/stream", h.VersionsStream)
+	get("/place", h.Place)
+	get("/place/stream", h.PlaceStream)
 	get("/icon.svg", h.Icon)
 	get("/static/*", echo.WrapHandler(static.Handler()))
 	if h.TakesReports() {

@@ -34,15 +34,11 @@ func (f reportFlags) reports(ctx context.Context, db *sqlite.DB, live *store.Liv
 }
 
 // aliases are the names of all sources; each has its own.
-func (f reportFlags) aliases(targets []target) ([]string, error) {
-	out := make([]string, 0, len(targets)+1)
-	for _, t := range targets {
-		out = append(out, t.alias)
-	}
-	if f.ReportAlias == "" || slices.Contains(out, f.ReportAlias) {
+func (f reportFlags) aliases(all []string) ([]string, error) {
+	if f.ReportAlias == "" || slices.Contains(all, f.ReportAlias) {
 		return nil, fmt.Errorf("%w: --report-alias %q: a cluster goes by that name; choose another", store.ErrInvalid, f.ReportAlias)
 	}
-	return append(out, f.ReportAlias), nil
+	return append(all, f.ReportAlias), nil
 }
 
 type reportCmd struct {

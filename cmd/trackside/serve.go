@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"trackside/handlers"
 	"trackside/poller"
 	"trackside/poller/kube"
 	"trackside/poller/report"
@@ -40,6 +41,7 @@ type serveCmd struct {
 	ProbeLimit int      `help:"Health probes under way at once (default ${default})." default:"32" placeholder:"N"`
 
 	reportFlags
+	besideFlags `embed:""`
 
 	Data   string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
@@ -47,7 +49,7 @@ type serveCmd struct {
 	EvidenceRetention time.Duration `help:"How long the evidence of failures is kept (default ${default})." default:"720h" placeholder:"DURATION"`
 	CaptureLogs       bool          `help:"Keep the last 50 lines of containers that fail, with secrets masked; needs the verb get on pods/log."`
 
-	ReadOnly bool `help:"Never change anything in a cluster. Nothing does yet."`
+	ReadOnly bool `help:"Change nothing: not in a cluster, where nothing is changed yet, and accept no findings."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -76,6 +78,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	aliases, err := s.aliases(aliasesOf(targets))
+	if err != nil {
+		return err
+	}
+	if aliases, err = s.besideAliases(aliases); err != nil {
+		return err
+	}
 	db, err := sqlite.Open(ctx, s.Data)
 	if err != nil {
 		return err
@@ -85,19 +94,20 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	aliases, err := s.aliases(targets)
-	if err != nil {
-		return err
-	}
 	gone := unwatched(start, aliases)
 	live := store.NewLive(start)
 	reports, err := s.reports(ctx, db, live, log)
 	if err != nil {
 		return err
 	}
+	accepted, err := poller.NewAccepted(ctx, db)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Reports: reports, Systems: systems.Names(),
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
+		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
 		return err
@@ -107,6 +117,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 		server.Close()
 		return err
 	}
+	sources = append(sources, accepted)
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
 	p := poller.New(live, db, log, newPublications(registry).observe, append(sources, reports)...)
 	p.Discard(gone...)
@@ -118,7 +129,15 @@ func (s serveCmd) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// unwatched takes the sources of clusters that are not watched any more out of what was restored, and lists their runners.
+// acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.
+func (s serveCmd) acceptances(a *poller.Accepted) handlers.Acceptances {
+	if s.ReadOnly {
+		return nil
+	}
+	return a
+}
+
+// unwatched takes the sources that are not asked any more out of what was restored, and lists their runners.
 func unwatched(s *store.Snapshot, aliases []string) (gone []store.Ref) {
 	watched := func(cluster string) bool { return slices.Contains(aliases, cluster) }
 	s.Sources = slices.DeleteFunc(s.Sources, func(x store.Source) bool { return !watched(x.Cluster) })
@@ -133,7 +152,7 @@ func unwatched(s *store.Snapshot, aliases []string) (gone []store.Ref) {
 // rememberEvery is the pace at which the time a source last answered is saved, so that a restart shows the true age.
 const rememberEvery = 10 * time.Second
 
-// remember saves when each cluster last answered, now and then and at the end. A failure is the disk's, which recording tells of.
+// remember saves when each source last answered, now and then and at the end. A failure is the disk's, which recording tells of.
 func remember(ctx context.Context, db *sqlite.DB, live *store.Live, aliases []string) {
 	ticker := time.NewTicker(rememberEvery)
 	defer ticker.Stop()
@@ -151,7 +170,8 @@ func remember(ctx context.Context, db *sqlite.DB, live *store.Live, aliases []st
 	}
 }
 
-// heard reports whether every source has spoken, or was found not to answer: then the board says something true.
+// heard reports whether every cluster has spoken, or was found not to answer: then the board says something true. A source that is
+// asked now and then may take its time.
 func heard(live *store.Live) bool {
 	sources := live.Current().Sources
 	for _, s := range sources {
@@ -172,7 +192,8 @@ func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) 
 		}
 		sources = append(sources, c)
 	}
-	return sources, nil
+	beside, err := s.besideFlags.sources(live, log)
+	return append(sources, beside...), err
 }
 
 // probeVia is the way that is asked for, or the one that works from where we are.

@@ -69,10 +69,12 @@ func insideTarget() ([]target, error) {
 	return []target{{alias: "local", config: config, inside: true}}, nil
 }
 
-func names(targets []target) string {
+func names(targets []target) string { return "cluster " + strings.Join(aliasesOf(targets), ", ") }
+
+func aliasesOf(targets []target) []string {
 	all := make([]string, len(targets))
 	for i, t := range targets {
 		all[i] = t.alias
 	}
-	return "cluster " + strings.Join(all, ", ")
+	return all
 }

@@ -59,6 +59,26 @@ func TestHeartbeatsComeWhenItIsQuietAndWhenTheDataTurnStale(t *testing.T) {
 	})
 }
 
+// A source beside the clusters is asked now and then: its age is not that of the data, nor does it make the data stale.
+func TestASourceThatIsAskedNowAndThenIsNotTheDatasAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed()
+		h := newHub(t, f.live, Options{})
+		defer h.Close()
+		for _, state := range []store.SourceState{store.SourceRestored, store.SourceLive, store.SourceStale} {
+			f.live.Hear("eu", time.Now())
+			snap := store.NewSnapshot(nil, []store.Source{{Cluster: "api", Name: "X API", State: state, Every: time.Minute, Heard: time.Now().Add(-time.Hour)},
+				{Cluster: "eu", Name: "K", State: store.SourceLive}}, time.Now())
+			snap.Rev = f.live.Current().Rev + 1
+			f.live.Publish(store.Update{Snapshot: snap})
+			synctest.Wait()
+			if age, stale := h.age(time.Now()); age != 0 || stale {
+				t.Errorf("%s: %s old, stale %t", state, age, stale)
+			}
+		}
+	})
+}
+
 func TestAnIdleViewEndsAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed()

@@ -240,6 +240,9 @@ func (h *Hub) age(now time.Time) (age time.Duration, stale bool) {
 	unheard := false
 	for i := range s.Sources {
 		src := &s.Sources[i]
+		if src.Every > 0 {
+			continue // asked now and then, beside the clusters: the page says of it by itself when it does not answer
+		}
 		heard, ok := h.live.Heard(src.Cluster)
 		if !ok {
 			heard = src.Heard

@@ -39,14 +39,12 @@ type custom struct {
 // optional lists what systems watch, one for each resource, with all that any of them keeps of it.
 func optional() []systems.Watch {
 	byResource := map[schema.GroupVersionResource]*systems.Watch{}
-	for _, s := range systems.All() {
-		for _, w := range s.Watches {
-			gvr := schema.GroupVersionResource{Group: w.Group, Version: w.Version, Resource: w.Resource}
-			if byResource[gvr] == nil {
-				byResource[gvr] = &systems.Watch{Group: w.Group, Version: w.Version, Resource: w.Resource, Kind: w.Kind, ClusterScoped: w.ClusterScoped}
-			}
-			byResource[gvr].Keep = append(byResource[gvr].Keep, w.Keep...)
+	for _, w := range Watches() {
+		gvr := schema.GroupVersionResource{Group: w.Group, Version: w.Version, Resource: w.Resource}
+		if byResource[gvr] == nil {
+			byResource[gvr] = &systems.Watch{Group: w.Group, Version: w.Version, Resource: w.Resource, Kind: w.Kind, ClusterScoped: w.ClusterScoped}
 		}
+		byResource[gvr].Keep = append(byResource[gvr].Keep, w.Keep...)
 	}
 	var out []systems.Watch
 	for _, gvr := range slices.SortedFunc(maps.Keys(byResource), func(a, b schema.GroupVersionResource) int { return strings.Compare(a.String(), b.String()) }) {
@@ -135,7 +133,7 @@ func customResource(w systems.Watch, client dynamic.Interface) resource {
 	return resource{group: w.Group, version: w.Version, name: w.Resource, cluster: w.ClusterScoped, owners: true, custom: &w,
 		dynamic: func(namespace string) cache.SharedIndexInformer {
 			gvr := schema.GroupVersionResource{Group: w.Group, Version: w.Version, Resource: w.Resource}
-			return dynamicinformer.NewFilteredDynamicInformer(client, gvr, namespace, 0, cache.Indexers{}, nil).Informer()
+			return dynamicinformer.NewFilteredDynamicInformer(client, gvr, namespace, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, nil).Informer()
 		}}
 }
 
@@ -152,7 +150,7 @@ func reduce(u *unstructured.Unstructured, w *systems.Watch) *custom {
 			_ = unstructured.SetNestedField(c.content, bounded(v, 0), fields...)
 		}
 	}
-	if len(c.claims()) == 0 { // nobody's: enough for the informer to know it
+	if len(c.claims()) == 0 && !c.isBudget() { // nobody's: enough for the informer to know it
 		c.content, c.Labels, c.Annotations, c.OwnerReferences = nil, nil, nil, nil
 	}
 	return c
@@ -214,6 +212,9 @@ func (c *custom) claims() (out []customClaim) {
 
 // refs lists the runners that a custom object has to do with.
 func (c *custom) refs(cluster string, s *set) (refs []store.Ref) {
+	if c.isBudget() {
+		return s.guarded(cluster, c.Namespace)
+	}
 	for _, claim := range c.claims() {
 		if claim.Runner != "" {
 			refs = append(refs, store.Ref{Cluster: cluster, System: claim.system.Name, Namespace: claim.Namespace, Name: claim.Runner})

@@ -42,6 +42,8 @@ type part struct {
 	pods      []*corev1.Pod
 	notices   []*notice
 	carries   string
+	marks     string // what the rules found in its object
+	podLabels map[string]string
 }
 
 // runner builds a runner from the caches; nil when nothing of it is there any more.
@@ -72,6 +74,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	slices.SortFunc(r.Workloads, func(a, b store.Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 	})
+	o.judge(r, prior, parts, work)
 	r.Verdict = runnerVerdict(r, o.now)
 	o.prove(sys, ref, r, prior, parts, work)
 	return r
@@ -159,7 +162,7 @@ func distinct(parts []part) []part {
 // part is an object of a runner as a component; where each replica is a runner, only what that replica has of it.
 func (o *observation) part(obj any, ref store.Ref) part {
 	_, claim, _ := claimOf(obj)
-	p := part{name: claim.Component, carries: claim.Carries}
+	p := part{name: claim.Component, carries: claim.Carries, marks: marksOf(obj)}
 	var m *metav1.ObjectMeta
 	var template *corev1.PodTemplateSpec
 	switch x := obj.(type) {
@@ -184,6 +187,7 @@ func (o *observation) part(obj any, ref store.Ref) part {
 			p.pods = append(p.pods, o.set.podsOwned(uidOf(job))...)
 		}
 	}
+	p.podLabels = template.Labels
 	p.object, p.uid, p.created = objectOf(p.kind, m, &template.Spec), m.UID, m.CreationTimestamp.Time
 	p.object.Annotations = merged(template.Annotations, m.Annotations)
 	p.notices = append(p.notices, o.set.notices(m.UID)...)
@@ -192,7 +196,7 @@ func (o *observation) part(obj any, ref store.Ref) part {
 
 func (o *observation) podPart(pod *corev1.Pod, claim systems.Claim) part {
 	return part{object: objectOf("Pod", &pod.ObjectMeta, &pod.Spec), uid: pod.UID, kind: "Pod", name: claim.Component,
-		desired: 1, created: pod.CreationTimestamp.Time, pods: []*corev1.Pod{pod}, carries: claim.Carries}
+		desired: 1, created: pod.CreationTimestamp.Time, pods: []*corev1.Pod{pod}, carries: claim.Carries, marks: marksOf(pod)}
 }
 
 func replicas(n *int32) int32 {

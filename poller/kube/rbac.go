@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-
-	"trackside/systems"
 )
 
 // The rules that a cluster must grant, made from what is used: the manifests in deploy are generated from these functions.
@@ -24,13 +22,11 @@ func Rules() []rbacv1.PolicyRule {
 	return g.rules()
 }
 
-// watches adds what the systems read beside the resources that all of them read.
+// watches adds what is read beside the common resources.
 func (g grants) watches(clusterScoped bool) {
-	for _, s := range systems.All() {
-		for _, w := range s.Watches {
-			if w.ClusterScoped == clusterScoped {
-				g.add(w.Group, w.Resource, "list", "watch")
-			}
+	for _, w := range Watches() {
+		if w.ClusterScoped == clusterScoped {
+			g.add(w.Group, w.Resource, "list", "watch")
 		}
 	}
 }

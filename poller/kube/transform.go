@@ -85,6 +85,7 @@ func (s *set) transformPod(p *corev1.Pod) any {
 	}
 	slim := &corev1.Pod{ObjectMeta: slimMeta(&p.ObjectMeta), Spec: slimSpec(&p.Spec), Status: p.Status}
 	slim.Spec.NodeName = p.Spec.NodeName
+	slim.GenerateName = s.markPod(p)
 	slimStatus(&slim.Status)
 	keepRequests(slim, &p.Spec)
 	return slim
@@ -115,8 +116,10 @@ func transformDeployment(d *appsv1.Deployment) any {
 		return stubOf(&d.ObjectMeta)
 	}
 	slim := &appsv1.Deployment{ObjectMeta: slimMeta(&d.ObjectMeta), Status: d.Status}
+	slim.GenerateName = mark("Deployment", &d.ObjectMeta, &d.Spec.Template.Spec, "")
 	slim.Spec.Replicas, slim.Spec.Paused = d.Spec.Replicas, d.Spec.Paused
 	slim.Spec.Template = slimTemplate(&d.Spec.Template)
+	slim.Spec.Template.Labels = singleLabels(d.Spec.Replicas, &d.Spec.Template)
 	return slim
 }
 
@@ -125,8 +128,10 @@ func transformStatefulSet(d *appsv1.StatefulSet) any {
 		return stubOf(&d.ObjectMeta)
 	}
 	slim := &appsv1.StatefulSet{ObjectMeta: slimMeta(&d.ObjectMeta), Status: d.Status}
+	slim.GenerateName = mark("StatefulSet", &d.ObjectMeta, &d.Spec.Template.Spec, "")
 	slim.Spec.Replicas = d.Spec.Replicas
 	slim.Spec.Template = slimTemplate(&d.Spec.Template)
+	slim.Spec.Template.Labels = singleLabels(d.Spec.Replicas, &d.Spec.Template)
 	return slim
 }
 
@@ -135,6 +140,7 @@ func transformCronJob(c *batchv1.CronJob) any {
 		return stubOf(&c.ObjectMeta)
 	}
 	slim := &batchv1.CronJob{ObjectMeta: slimMeta(&c.ObjectMeta), Status: c.Status}
+	slim.GenerateName = mark("CronJob", &c.ObjectMeta, &c.Spec.JobTemplate.Spec.Template.Spec, scheduleOf(c))
 	slim.Spec.Schedule, slim.Spec.Suspend = c.Spec.Schedule, c.Spec.Suspend
 	slim.Spec.JobTemplate.Spec.Template = slimTemplate(&c.Spec.JobTemplate.Spec.Template)
 	slim.Status.Active = nil

@@ -153,6 +153,10 @@ func TestPruneEvidence(t *testing.T) {
 	}
 }
 
+// laterThanEvidence undoes the migrations that came after that of the evidence.
+const laterThanEvidence = "DROP TABLE report_tokens; DROP TABLE report_runners; DROP TABLE report_tasks; DROP TABLE report_sequence;" +
+	"DROP TABLE acceptances; ALTER TABLE runners DROP COLUMN offer;"
+
 // A file of the version before knows a fleet: counting begins with it.
 func TestMigrationCountsTheFleetThatIsThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "trackside.db")
@@ -167,7 +171,8 @@ func TestMigrationCountsTheFleetThatIsThere(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, path, "DROP TABLE evidence; DROP TABLE proofs; DROP TABLE logs; DROP TABLE standings; DROP TABLE observed; DROP TABLE rollups; DELETE FROM goose_db_version WHERE version_id >= 3")
+	execute(t, path, "DROP TABLE evidence; DROP TABLE proofs; DROP TABLE logs; DROP TABLE standings; DROP TABLE observed; DROP TABLE rollups;"+
+		laterThanEvidence+"DELETE FROM goose_db_version WHERE version_id >= 3")
 	d = open(t, path)
 	var words []string
 	for _, q := range []string{"a", "off"} {

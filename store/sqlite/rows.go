@@ -81,7 +81,7 @@ func runnerRow(id int64, r *store.Runner) db.Runner {
 		Health: v.Health, Reason: v.Reason, Why: v.Why, Since: v.Since, Version: r.Version, Requested: r.Requested.String(),
 		Observed: r.Observed.String(), Raw: v.Raw, Message: v.Message, Container: v.Container, Next: v.Next, Unproven: v.Unproven,
 		Inspect: v.Inspect, Incarnation: r.Incarnation, Recovered: millis(r.Recovered), Failures: text(failures),
-		Facts: text(factRows(r.Facts)), Findings: text(findingRows(r.Findings))}
+		Facts: text(factRows(r.Facts)), Findings: text(findingRows(r.Findings)), Offer: text(offerRow(r.Offer))}
 }
 
 // fact and finding are store.Fact and store.Finding with the names they have in JSON.
@@ -97,6 +97,7 @@ type finding struct {
 	Field    string `json:"field,omitempty"`
 	Why      string `json:"why"`
 	Fix      string `json:"fix,omitempty"`
+	Doubt    bool   `json:"doubt,omitempty"`
 }
 
 func factRows(facts []store.Fact) []fact {
@@ -110,7 +111,7 @@ func factRows(facts []store.Fact) []fact {
 func findingRows(findings []store.Finding) []finding {
 	out := make([]finding, len(findings))
 	for i, f := range findings {
-		out[i] = finding{f.Code, f.Severity.String(), f.Object, f.Field, f.Why.Absolute(), f.Fix}
+		out[i] = finding{f.Code, f.Severity.String(), f.Object, f.Field, f.Why.Absolute(), f.Fix, f.Doubt}
 	}
 	return out
 }
@@ -122,7 +123,7 @@ func details(r *store.Runner, facts, findings string) {
 	}
 	for _, f := range list[finding](findings) {
 		severity, _ := store.ParseSeverity(f.Severity)
-		r.Findings = append(r.Findings, store.Finding{Code: f.Code, Severity: severity, Object: f.Object, Field: f.Field, Why: store.Sentence(f.Why), Fix: f.Fix})
+		r.Findings = append(r.Findings, store.Finding{Code: f.Code, Severity: severity, Object: f.Object, Field: f.Field, Why: store.Sentence(f.Why), Fix: f.Fix, Doubt: f.Doubt})
 	}
 }
 
@@ -137,6 +138,7 @@ func runnerOf(x db.Runner) *store.Runner {
 		r.Failures = append(r.Failures, time.UnixMilli(ms).UTC())
 	}
 	details(r, x.Facts, x.Findings)
+	r.Offer = offerOf(x.Offer)
 	return r
 }
 

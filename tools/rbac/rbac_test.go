@@ -169,11 +169,9 @@ func discovery(w http.ResponseWriter, r *http.Request) bool {
 	if parts[0] == "apis" && len(parts) != 3 || parts[0] == "api" && len(parts) != 2 || parts[0] == "readyz" {
 		return false
 	}
-	for _, s := range systems.All() {
-		for _, x := range s.Watches {
-			if gv := strings.Trim(x.Group+"/"+x.Version, "/"); gv == strings.Join(parts[1:], "/") {
-				served = append(served, object{"name": x.Resource})
-			}
+	for _, x := range kube.Watches() {
+		if gv := strings.Trim(x.Group+"/"+x.Version, "/"); gv == strings.Join(parts[1:], "/") {
+			served = append(served, object{"name": x.Resource})
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -111,6 +111,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findReportTokenStmt, err = db.PrepareContext(ctx, findReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query FindReportToken: %w", err)
 	}
+	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
+		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
+	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
 	}
@@ -140,6 +143,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.observedFromStmt, err = db.PrepareContext(ctx, observedFrom); err != nil {
 		return nil, fmt.Errorf("error preparing query ObservedFrom: %w", err)
+	}
+	if q.putAcceptanceStmt, err = db.PrepareContext(ctx, putAcceptance); err != nil {
+		return nil, fmt.Errorf("error preparing query PutAcceptance: %w", err)
 	}
 	if q.putComponentStmt, err = db.PrepareContext(ctx, putComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutComponent: %w", err)
@@ -215,6 +221,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.transitionsSinceStmt, err = db.PrepareContext(ctx, transitionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsSince: %w", err)
+	}
+	if q.versionsSinceStmt, err = db.PrepareContext(ctx, versionsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query VersionsSince: %w", err)
 	}
 	if q.workloadNamesStmt, err = db.PrepareContext(ctx, workloadNames); err != nil {
 		return nil, fmt.Errorf("error preparing query WorkloadNames: %w", err)
@@ -369,6 +378,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findReportTokenStmt: %w", cerr)
 		}
 	}
+	if q.listAcceptancesStmt != nil {
+		if cerr := q.listAcceptancesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listAcceptancesStmt: %w", cerr)
+		}
+	}
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
@@ -417,6 +431,11 @@ func (q *Queries) Close() error {
 	if q.observedFromStmt != nil {
 		if cerr := q.observedFromStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing observedFromStmt: %w", cerr)
+		}
+	}
+	if q.putAcceptanceStmt != nil {
+		if cerr := q.putAcceptanceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putAcceptanceStmt: %w", cerr)
 		}
 	}
 	if q.putComponentStmt != nil {
@@ -544,6 +563,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing transitionsSinceStmt: %w", cerr)
 		}
 	}
+	if q.versionsSinceStmt != nil {
+		if cerr := q.versionsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing versionsSinceStmt: %w", cerr)
+		}
+	}
 	if q.workloadNamesStmt != nil {
 		if cerr := q.workloadNamesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing workloadNamesStmt: %w", cerr)
@@ -617,6 +641,7 @@ type Queries struct {
 	evidenceSinceStmt      *sql.Stmt
 	findRefStmt            *sql.Stmt
 	findReportTokenStmt    *sql.Stmt
+	listAcceptancesStmt    *sql.Stmt
 	listComponentsStmt     *sql.Stmt
 	listRefsStmt           *sql.Stmt
 	listReportRunnersStmt  *sql.Stmt
@@ -627,6 +652,7 @@ type Queries struct {
 	listWorkloadsStmt      *sql.Stmt
 	logsOfStmt             *sql.Stmt
 	observedFromStmt       *sql.Stmt
+	putAcceptanceStmt      *sql.Stmt
 	putComponentStmt       *sql.Stmt
 	putLogStmt             *sql.Stmt
 	putReportRunnerStmt    *sql.Stmt
@@ -652,6 +678,7 @@ type Queries struct {
 	transitionsAtStmt      *sql.Stmt
 	transitionsBeforeStmt  *sql.Stmt
 	transitionsSinceStmt   *sql.Stmt
+	versionsSinceStmt      *sql.Stmt
 	workloadNamesStmt      *sql.Stmt
 }
 
@@ -688,6 +715,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		evidenceSinceStmt:      q.evidenceSinceStmt,
 		findRefStmt:            q.findRefStmt,
 		findReportTokenStmt:    q.findReportTokenStmt,
+		listAcceptancesStmt:    q.listAcceptancesStmt,
 		listComponentsStmt:     q.listComponentsStmt,
 		listRefsStmt:           q.listRefsStmt,
 		listReportRunnersStmt:  q.listReportRunnersStmt,
@@ -698,6 +726,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listWorkloadsStmt:      q.listWorkloadsStmt,
 		logsOfStmt:             q.logsOfStmt,
 		observedFromStmt:       q.observedFromStmt,
+		putAcceptanceStmt:      q.putAcceptanceStmt,
 		putComponentStmt:       q.putComponentStmt,
 		putLogStmt:             q.putLogStmt,
 		putReportRunnerStmt:    q.putReportRunnerStmt,
@@ -723,6 +752,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		transitionsAtStmt:      q.transitionsAtStmt,
 		transitionsBeforeStmt:  q.transitionsBeforeStmt,
 		transitionsSinceStmt:   q.transitionsSinceStmt,
+		versionsSinceStmt:      q.versionsSinceStmt,
 		workloadNamesStmt:      q.workloadNamesStmt,
 	}
 }

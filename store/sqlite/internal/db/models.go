@@ -8,6 +8,18 @@ import (
 	"database/sql"
 )
 
+type Acceptance struct {
+	Cluster   string
+	System    string
+	Namespace string
+	Name      string
+	Code      string
+	Object    string
+	Note      string
+	At        int64
+	Until     int64
+}
+
 type Component struct {
 	Runner       int64
 	Name         string
@@ -190,6 +202,7 @@ type Runner struct {
 	Failures    string
 	Facts       string
 	Findings    string
+	Offer       string
 }
 
 type Source struct {
