@@ -182,7 +182,7 @@ func TestPermalink(t *testing.T) {
 const snapshot = `() => {
   const root = document.getElementById('page').cloneNode(true)
   for (const t of root.querySelectorAll('time')) t.textContent = t.dateTime
-  for (const e of root.querySelectorAll('#conn, button, #sources')) e.remove()
+  for (const e of root.querySelectorAll('#conn, button, #sources, #uptime')) e.remove()
   return [...root.querySelectorAll('tr, main > a, .head, #calm, #shown, li')].map(e => e.id + ' ' + e.textContent.replace(/\s+/g, ' ').trim()).join('\n')
 }`
 

@@ -55,6 +55,7 @@ type Handlers struct {
 	history     History
 	failures    Failures
 	historyLost atomic.Bool
+	pastLost    atomic.Bool
 	systems     []string
 	version     string
 	log         *slog.Logger

@@ -161,6 +161,7 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 		t.Gone = append(t.Gone, o.Gone...)
 		t.Full = append(t.Full, o.Full...)
 		t.Sources = append(t.Sources, o.Sources...)
+		t.Evidence = append(t.Evidence, o.Evidence...)
 	}
 	t.History = &p.history
 	next, changes := store.Apply(prev, t, now)
