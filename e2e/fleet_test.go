@@ -196,7 +196,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	bad.crash(t, "out of luck")
 	has(t, bad.row(first), "out of luck", soon)
 	has(t, well.row(first), "1/1", soon)
-	for _, path := range []string{"/", "/?health=unhealthy", bad.ref().Path(), well.ref().Path(), "/board"} {
+	for _, path := range []string{"/", "/?health=unhealthy", bad.ref().Path(), well.ref().Path(), "/failures", "/board"} {
 		live := openLive(t, bd, path)
 		plain := open(t, bd, path, playwright.BrowserNewContextOptions{JavaScriptEnabled: new(false)})
 		with, without := eval(t, live, snapshot).(string), eval(t, plain, snapshot).(string)
