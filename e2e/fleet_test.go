@@ -183,7 +183,7 @@ func TestPermalink(t *testing.T) {
 const snapshot = `() => {
   const root = document.getElementById('page').cloneNode(true)
   for (const t of root.querySelectorAll('time')) t.textContent = t.dateTime
-  for (const e of root.querySelectorAll('#conn, button, #sources')) e.remove()
+  for (const e of root.querySelectorAll('#conn, button, #sources, #uptime')) e.remove()
   return [...root.querySelectorAll('tr, main > a, .head, #calm, #shown, li')].map(e => e.id + ' ' + e.textContent.replace(/\s+/g, ' ').trim()).join('\n')
 }`
 
@@ -197,7 +197,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	bad.crash(t, "out of luck")
 	has(t, bad.row(first), "out of luck", soon)
 	has(t, well.row(first), "1/1", soon)
-	for _, path := range []string{"/", "/?health=unhealthy", bad.ref().Path(), well.ref().Path(), "/board"} {
+	for _, path := range []string{"/", "/?health=unhealthy", bad.ref().Path(), well.ref().Path(), "/failures", "/board"} {
 		live := openLive(t, bd, path)
 		plain := open(t, bd, path, playwright.BrowserNewContextOptions{JavaScriptEnabled: new(false)})
 		with, without := eval(t, live, snapshot).(string), eval(t, plain, snapshot).(string)

@@ -32,7 +32,7 @@ func TestWidths(t *testing.T) {
 	background := map[string]any{}
 	for theme := range themes {
 		for width := range widths {
-			for _, path := range []string{"/", f.ref().Path(), "/board", "/?health=poorly"} {
+			for _, path := range []string{"/", f.ref().Path(), "/failures", "/board", "/?health=poorly"} {
 				p := browser.Page(t, window(width, theme))
 				p.Allow(func(string) bool { return path == "/?health=poorly" })
 				visit(t, p, b.URL+path)

@@ -105,8 +105,8 @@ func (h *Handlers) failuresModel(ctx context.Context, s *store.Snapshot, q views
 		ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 		defer cancel()
 		var err error
-		if past, more, err = h.failures.Failures(ctx, q.At(now), shownFailures); err != nil {
-			h.missed(ctx, err)
+		past, more, err = h.failures.Failures(ctx, q.At(now), shownFailures)
+		if h.noteLost(ctx, err); err != nil {
 			problem = "What failed before cannot be read just now; what fails at present is here."
 		}
 	}
@@ -132,16 +132,20 @@ func (h *Handlers) past(ref store.Ref) (p views.Past) {
 	var errs [2]error
 	p.Evidence, errs[0] = h.failures.EvidenceOf(ctx, ref, now.Add(-linkedFor), linkedFailures)
 	p.Uptime, errs[1] = h.failures.Uptime(ctx, ref, now.Add(-views.PastWindow), now)
-	if err := errors.Join(errs[:]...); err != nil {
-		h.missed(ctx, err)
-	}
+	h.noteLost(ctx, errors.Join(errs[:]...))
 	return p
 }
 
-// missed notes that the past cannot be read, at most once for each time that it begins.
-func (h *Handlers) missed(ctx context.Context, err error) {
-	if !errors.Is(context.Cause(ctx), context.Canceled) && !h.historyLost.Swap(true) {
-		h.log.Warn("history cannot be read; pages go on without", "error", err)
+// noteLost logs when the past ceases to be readable, and when it is again. That a client left is neither.
+func (h *Handlers) noteLost(ctx context.Context, err error) {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return
+	}
+	switch lost := err != nil; {
+	case lost && !h.pastLost.Swap(true):
+		h.log.Warn("evidence and uptime cannot be read; pages go on without", "error", err)
+	case !lost && h.pastLost.Swap(false):
+		h.log.Info("evidence and uptime can be read again")
 	}
 }
 

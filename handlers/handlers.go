@@ -63,6 +63,7 @@ type Handlers struct {
 	historyLost atomic.Bool
 	acceptances Acceptances
 	newestNow   atomic.Pointer[newestAt]
+	pastLost    atomic.Bool
 	systems     []string
 	version     string
 	log         *slog.Logger

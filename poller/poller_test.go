@@ -87,6 +87,43 @@ func TestTwoSourcesAreOneFleet(t *testing.T) {
 	})
 }
 
+// Evidence is in the hands of the recorder before anybody sees that something failed.
+func TestEvidenceIsRecordedBeforeItIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := false
+		s := newSource(func(*store.Snapshot, []store.Ref, time.Time) store.Touched {
+			if told {
+				return store.Touched{}
+			}
+			told = true
+			return store.Touched{Runners: []*store.Runner{runner("a", store.Unhealthy)}, Evidence: []store.Evidence{{ID: "1", Ref: ref("a")}, {ID: "2", Ref: ref("gone")}}}
+		})
+		rec := &recorder{}
+		published := []int{}
+		var run *running
+		rec.record = func(_ context.Context, _ *store.Snapshot, changes []store.Change) error {
+			for _, c := range changes {
+				if len(c.Evidence) > 0 {
+					published = append(published, run.live.Current().Len())
+				}
+			}
+			return nil
+		}
+		run = start(t, nil, rec)
+		run.end()
+		run = start(t, nil, rec, s)
+		defer run.end()
+		after(time.Second)
+		changes, _ := rec.state()
+		if len(changes) != 2 || len(changes[0].Events) == 0 || changes[0].Evidence[0].ID != "1" || changes[1].Evidence[0].ID != "2" {
+			t.Fatalf("recorded %+v", changes)
+		}
+		if len(published) != 2 || published[0] != 0 || run.live.Current().Len() != 1 {
+			t.Errorf("when the evidence was recorded %v runners were published", published)
+		}
+	})
+}
+
 func TestNothingNewIsNotPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pile

@@ -12,7 +12,7 @@ func TestFingerprintsOfOneCauseAreOne(t *testing.T) {
 		"numbers":   {"exit status 137 after 12 retries", "exit status 1 after 3 retries"},
 		"uuid":      {"workload 0b0ff6a6-2f0f-4b5c-8f3c-8a4f3d0c7a11 is gone", "workload 5F0DF6A6-2F0F-4B5C-8F3C-8A4F3D0C7A22 is gone"},
 		"times":     {"at 2026-11-20T15:34:28.123Z: timeout after 5m40s", "at 2026-11-21 01:02:03+02:00: timeout after 10s"},
-		"clock":     {"E 15:34:28.1 deadline of 30 seconds", "E 5:04:28 deadline of 1 minute"},
+		"clock":     {"E 15:34:28.1 deadline of 30 seconds, 12 s left", "E 5:04:28 deadline of 1 minute, 200 ms left"},
 		"addresses": {"dial tcp 10.0.3.7:5432: connect: connection refused", "dial tcp 192.168.12.250:6379: connect: connection refused"},
 		"ipv6":      {"dial tcp [fd00:10:244::1f]:443: refused", "dial tcp [::1]:8080: refused"},
 		"bare ipv6": {"from fd00:10:244::1f refused", "from 2001:db8:0:0:1:2:3:4 refused"},

@@ -30,7 +30,7 @@ var shapes = []shape{
 	{regexp.MustCompile(`\b[a-z0-9][-.a-z0-9]*-` + suffix + `{6,10}-` + suffix + `{5}\b`), "<pod>"},
 	{regexp.MustCompile(`\b[a-z0-9][-.a-z0-9]*-` + suffix + `{5}\b`), "<pod>"},
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(ns|µs|us|ms|s|m|h|d))+\b`), "<time>"},
-	{regexp.MustCompile(`\b\d+(\.\d+)? ?(seconds?|minutes?|hours?|days?)\b`), "<time>"},
+	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)\b`), "<time>"},
 }
 
 var (

@@ -1,8 +1,12 @@
 package views
 
 import (
+	"context"
+	"io"
 	"slices"
 	"strings"
+
+	"github.com/a-h/templ"
 
 	"trackside/store"
 )
@@ -183,17 +187,21 @@ func reasonTitle(r store.Reason) string {
 	return r.Title()
 }
 
-// codePart is a piece of a text in which names stand between backquotes.
-type codePart struct {
-	Text string
-	Code bool
-}
-
-func codeParts(s string) (out []codePart) {
-	for i, t := range strings.Split(s, "`") {
-		if t != "" {
-			out = append(out, codePart{t, i%2 == 1})
+// codeText is a text in which names stand between backquotes. It is written by hand because nothing, not even a space, may come between a
+// name and the full stop behind it.
+func codeText(s string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var b strings.Builder
+		for i, t := range strings.Split(s, "`") {
+			switch {
+			case t == "":
+			case i%2 == 1:
+				b.WriteString("<code>" + templ.EscapeString(t) + "</code>")
+			default:
+				b.WriteString(templ.EscapeString(t))
+			}
 		}
-	}
-	return out
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
 }

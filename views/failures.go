@@ -294,16 +294,15 @@ func newCauseGroup(kind, cause string, items []failureItem) causeGroup {
 	if len(workloads) > 1 {
 		c.Count += ", one cause"
 	}
-	switch {
-	case present > 0:
+	var status []string
+	if present > 0 {
 		c.mark = mark{"u", "failing"}
-		c.Status = strconv.Itoa(present) + " now"
-	default:
-		c.Status = "over"
+		status = append(status, strconv.Itoa(present)+" now")
 	}
 	if len(items) > len(workloads) {
-		c.Status += " · " + plural(len(items), "failure")
+		status = append(status, plural(len(items), "failure"))
 	}
+	c.Status = strings.Join(append(status, "latest"), " · ")
 	if n := len(items) - len(c.Members); n > 0 {
 		c.More = plural(n, "more failure") + " of this cause"
 	}

@@ -33,7 +33,7 @@ func uptimeTable(lines []uptimeView) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(lines) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section id=\"uptime\"><h2>Uptime <small>7 d, healthy or degraded; the taller the bar, the worse; a gap was not observed</small></h2><table><thead><tr><th>What</th><th>24 h</th><th>7 d</th><th class=\"num\">Up</th><th class=\"num\">Failures</th><th class=\"num\">Recovers in</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section id=\"uptime\"><h2>Uptime <small>figures of 7 d; up is healthy or degraded; the taller the bar, the worse; a gap was not observed</small></h2><table><thead><tr><th>What</th><th>24 h</th><th>7 d</th><th class=\"num\">Up</th><th class=\"num\">Failures</th><th class=\"num\">Recovers in</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

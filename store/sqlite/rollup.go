@@ -67,7 +67,7 @@ func spansFrom(ctx context.Context, q *db.Queries, cluster string, from int64) (
 
 // account counts what a change has ended, given those of its transitions that were not recorded before: a repetition counts nothing.
 func (r *recorder) account(ctx context.Context, c *store.Change, fresh []*store.Event) error {
-	if len(fresh) == 0 && (c.After == nil || c.Before != nil && sameParts(c.Before, c.After)) {
+	if c.Before == nil && c.After == nil || len(fresh) == 0 && (c.After == nil || c.Before != nil && sameParts(c.Before, c.After)) {
 		return nil
 	}
 	id, err := r.id(ctx, c.Ref())
