@@ -164,7 +164,7 @@ func TestReportRelease(t *testing.T) {
 	has(t, fleet.Locator("#"+ref.ID()), "26.1.2", soon)
 	page := openLive(t, b.Board, ref.Path())
 	facts, head := page.Locator("#facts"), page.Locator(".head")
-	for _, s := range []string{"ready", "5f0c", "ssh-ed25519 AAAA", "4 at once", "1h0m0s", "remote, k8s", "within the last 3 s"} {
+	for _, s := range []string{"ready", "5f0c", "ssh-ed25519 AAAA", "4 at once", "1 h", "remote, k8s", "within the last 3 s"} {
 		has(t, facts, s, soon)
 	}
 	must(t, b.ops.Ask(ctx, r.ID(), "disable"))
