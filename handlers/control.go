@@ -74,7 +74,10 @@ func (w *controlWriter) send(cmd store.Command) error {
 	if _, err := fmt.Fprintf(w.c.Response(), "id: %d\nevent: %s\ndata: %s\n\n", cmd.ID, cmd.Event, data); err != nil {
 		return err
 	}
-	return rc.Flush()
+	if err := rc.Flush(); err != nil {
+		return err
+	}
+	return rc.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose deadline passes, also while nothing is written
 }
 
 // AcknowledgeCommand is POST /internal/runners/{id}/control/ack: {"id":…}.

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,7 +34,7 @@ type Runner struct {
 	// Delay is the first wait of a retry, which doubles; half a second if 0, as Plue's client has it.
 	Delay time.Duration
 
-	id   int64
+	id   atomic.Int64
 	last string // the id of the latest event of the control channel
 }
 
@@ -126,13 +127,13 @@ func (r *Runner) Register(ctx context.Context) (Answer, error) {
 	maps.Copy(self, r.Self)
 	a, err := r.post(ctx, r.Base+"/internal/runners/register", self)
 	if err == nil {
-		r.id = a.RunnerID
+		r.id.Store(a.RunnerID)
 	}
 	return a, err
 }
 
 // ID is the number the board has given it; 0 before it registered.
-func (r *Runner) ID() int64 { return r.id }
+func (r *Runner) ID() int64 { return r.id.Load() }
 
 // Heartbeat is one call; state is mostly blank.
 func (r *Runner) Heartbeat(ctx context.Context, state string) (Answer, error) {
@@ -222,7 +223,7 @@ func (r *Runner) Listen(ctx context.Context, limit time.Duration, on func(Comman
 }
 
 func (r *Runner) control(more string) string {
-	return r.Base + "/internal/runners/" + strconv.FormatInt(r.id, 10) + "/control" + more
+	return r.Base + "/internal/runners/" + strconv.FormatInt(r.id.Load(), 10) + "/control" + more
 }
 
 // events reads Server-Sent Events.

@@ -196,6 +196,27 @@ func TestControlSilence(t *testing.T) {
 	})
 }
 
+// A runner that was told to disable itself and is silent may have done so: that is not known, and no failure is made up. One that could
+// not be told is lost.
+func TestSilentWhileDisabling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		told, untold := w.register(release("told")).Runner, w.register(release("untold")).Runner
+		l := w.listen(told, 0, true)
+		w.ask(told, store.Disabled)
+		w.ask(untold, store.Disabled)
+		w.pass(0)
+		l.close()
+		w.pass(61 * time.Second)
+		w.wants("told", store.Unknown, "idle", "has not acknowledged")
+		w.wants("untold", store.Unhealthy, "dead")
+		w.acknowledge(told, l.commands()[0].ID)
+		w.pass(0)
+		w.wants("told", store.Healthy, "disabled")
+	})
+}
+
 // Without a control channel, disabling is giving no work, and deleting is for the silent.
 func TestWithoutControl(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -78,8 +78,17 @@ func (s *Source) judge(r *runner, now time.Time) (store.Verdict, string) {
 		return s.working(r, silent), stateClaimed
 	case silent < s.cfg.Lost:
 		return s.late(r), lateWord(r)
+	case toldToDisable(r):
+		return store.Verdict{Health: store.Unknown, Why: store.Sentence("It was told to stop taking work and has not acknowledged it; it was last heard " + store.Ago(r.Heard) +
+			". So it is disabled, and silent as it should be, or lost.")}, lateWord(r)
 	}
 	return s.lost(r, now), stateDead
+}
+
+// toldToDisable reports whether a runner may have disabled itself, its acknowledgement having got lost.
+func toldToDisable(r *runner) bool {
+	n := len(r.Commands)
+	return n > 0 && r.Commands[n-1].Event == store.CommandDisable && r.Commands[n-1].ID <= r.told
 }
 
 // refused is a runner that tries to register.
@@ -268,5 +277,13 @@ func eviction(d time.Duration) string {
 	if d == 0 {
 		return "0: for one piece of work only"
 	}
-	return d.String()
+	for _, u := range []struct {
+		size time.Duration
+		word string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		if d%u.size == 0 {
+			return fmt.Sprintf("%d %s", d/u.size, u.word)
+		}
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
 }

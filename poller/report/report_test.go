@@ -184,7 +184,7 @@ func TestRegistration(t *testing.T) {
 		if r.Ref != want || r.Version != "26.1.2" || r.Incarnation != "u-1" {
 			t.Errorf("the runner is %v, version %q, incarnation %q", r.Ref, r.Version, r.Incarnation)
 		}
-		for name, v := range map[string]string{"UUID": "u-1", "Public key": "ssh-ed25519 AAAA", "Capacity": "3 at once", "Eviction time": "1h0m0s",
+		for name, v := range map[string]string{"UUID": "u-1", "Public key": "ssh-ed25519 AAAA", "Capacity": "3 at once", "Eviction time": "1 h",
 			"Capabilities": "remote, k8s", "Address": "10.1.1.1", "Last heard": "within the last 30 s", "Runner id": "1"} {
 			if got := fact(r, name); got != v {
 				t.Errorf("the fact %s is %q, want %q", name, got, v)
