@@ -100,7 +100,7 @@ func (j *joining) word() Sentence {
 	word, detail := quoted(t.Word), explained(t.Error)
 	switch {
 	case t.Problem != nil:
-		return t.unheard()
+		return t.unheard("not heard")
 	case word == "":
 		return "says nothing of the runner as a whole"
 	case t.Vacuous != "":
@@ -109,14 +109,14 @@ func (j *joining) word() Sentence {
 	return Sentence("says " + word + detail)
 }
 
-// unheard says since when the source is not heard, why, and what it said last.
-func (t *Testimony) unheard() Sentence {
+// unheard says since when the source is not heard, in those words, why, and what it said last.
+func (t *Testimony) unheard(words string) Sentence {
 	p := t.Problem
 	since := p.Last
 	if since.IsZero() {
 		since = p.Since
 	}
-	s := Sentence("not heard for " + For(since) + ": " + Clean(p.Call, saidDetail) + ": " + Clean(p.What, saidDetail))
+	s := Sentence(words + " for " + For(since) + ": " + Clean(p.Call, saidDetail) + ": " + Clean(p.What, saidDetail))
 	if word := quoted(t.Word); word != "" {
 		s += Sentence("; it last said " + word)
 	}

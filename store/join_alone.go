@@ -23,6 +23,9 @@ func (j *joining) alone() {
 	t := j.t
 	for _, c := range t.Components {
 		v := Component{Name: Clean(c.Name, saidLimit), Version: NormalizeVersion(Clean(c.Version, saidLimit)), Verdict: j.own(c.Word, c.Error, c.Health)}
+		if t.Problem != nil {
+			v.Why = Sentence("Not known: the " + t.Source + " is not heard.") // the runner says the rest
+		}
 		if v.Name != "" && !slices.ContainsFunc(j.r.Components, func(o Component) bool { return o.Name == v.Name }) {
 			j.r.Components = append(j.r.Components, v)
 		}
@@ -63,7 +66,7 @@ func (j *joining) own(word, detail string, h Health) Verdict {
 	says := "The " + t.Source + " says " + cmp.Or(quoted(word), "nothing of it")
 	switch {
 	case t.Problem != nil:
-		return Verdict{Raw: rawNotHeard, Why: Sentence("The "+t.Source+" is ") + t.unheard() + "."}
+		return Verdict{Raw: rawNotHeard, Why: Sentence("The "+t.Source+" ") + t.unheard("has not been heard") + "."}
 	case h == Healthy && t.Vacuous != "":
 		return Verdict{Raw: "NotSeen", Why: Sentence(says + ", which proves nothing: " + Clean(t.Vacuous, saidDetail) + ". No watched cluster shows it.")}
 	case h == Healthy:

@@ -178,7 +178,7 @@ var joins = []struct {
 	})}, health: store.Healthy, why: "The agyn API says that all its components are well."},
 	{name: "the same, not heard", said: []store.Testimony{said(unheard, func(t *store.Testimony) {
 		t.Components = []store.SaidComponent{{Name: "b", Word: "ok", Health: store.Healthy}}
-	})}, health: store.Unknown, why: "The agyn API is not heard for 1 min: GET https://api.example/runners: 503 Service Unavailable; it last said enrolled."},
+	})}, health: store.Unknown, why: "The agyn API has not been heard for 1 min: GET https://api.example/runners: 503 Service Unavailable; it last said enrolled."},
 	{name: "the same, by a word that proves nothing", said: []store.Testimony{said(func(t *store.Testimony) { t.Vacuous = "agyn never writes offline" })},
 		health: store.Unknown, why: "The agyn API says enrolled, which proves nothing: agyn never writes offline. No watched cluster shows it."},
 	{name: "the same, of which nothing is said", said: []store.Testimony{said(func(t *store.Testimony) { t.Word, t.Health = "", store.Unknown })},

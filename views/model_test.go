@@ -294,3 +294,12 @@ func TestIcon(t *testing.T) {
 		}
 	}
 }
+
+// A part of which only an API tells has no object in a cluster: nobody has counted its pods.
+func TestAPartWithoutAnObjectCountsNothing(t *testing.T) {
+	told := newComponent(&store.Component{Name: "tool-manager", Version: "0.5.8"})
+	seen := newComponent(&store.Component{Name: "tool-manager", Kind: "Deployment", Object: "tool-manager"})
+	if told.Ready != "" || told.Restarts != "" || seen.Ready != "0/0" || seen.Restarts != "0" {
+		t.Errorf("%+v, %+v", told, seen)
+	}
+}

@@ -109,10 +109,23 @@ func newChip(r *store.Runner, c *store.Component) chip {
 	return ch
 }
 
-// ratio is ready/desired; a schedule keeps nothing running and has none.
+// ratio is ready/desired; a schedule keeps nothing running and has none, nor has a part of which only an API tells.
 func ratio(c *store.Component) string {
-	if c.Kind == "CronJob" {
+	if c.Kind == "CronJob" || bodiless(c) {
 		return ""
 	}
 	return strconv.Itoa(int(c.Ready)) + "/" + strconv.Itoa(int(c.Desired))
+}
+
+// bodiless reports whether a component has no object in a cluster: then nobody has counted its pods.
+func bodiless(c *store.Component) bool {
+	return c.Kind == "" && c.Object == "" && c.Desired == 0 && c.Ready == 0
+}
+
+// restarts words the restarts of a component's pods.
+func restarts(c *store.Component) string {
+	if bodiless(c) {
+		return ""
+	}
+	return strconv.Itoa(int(c.Restarts))
 }

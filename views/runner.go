@@ -178,7 +178,7 @@ func newComponent(c *store.Component) componentView {
 	v := componentView{
 		verdictView: newVerdict(c.Verdict), Name: store.Clean(c.Name, nameLimit), Version: version(c.Version), Image: store.Clean(c.Image, lineLimit),
 		Object: strings.TrimSpace(store.Clean(c.Kind, nameLimit) + " " + store.Clean(c.Object, nameLimit)),
-		Ready:  ratio(c), Short: c.Ready < c.Desired, Restarts: strconv.Itoa(int(c.Restarts)),
+		Ready:  ratio(c), Short: c.Ready < c.Desired, Restarts: restarts(c),
 	}
 	if c.Probe.URL != "" {
 		v.Probe = newProbe(c.Probe)
