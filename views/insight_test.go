@@ -282,7 +282,7 @@ func TestPlaceExplainsEachRefusal(t *testing.T) {
 	s := store.NewSnapshot([]*store.Runner{a, b, c}, nil, StoryTime)
 	d := placeDoc(t, s, "scope=cluster&capabilities=docker&cpu=1500m")
 	for id, want := range map[string]string{"yes": "a ci · labelled · prod It offers all that was asked. scope cluster · capabilities docker · 8 CPU",
-		"maybe": "c ci · labelled · prod 1 scope It says nothing of its scope, capabilities and CPU. It says nothing of what it offers.",
+		"maybe": "c ci · labelled · prod 1 scope It says nothing of its scope, capabilities and CPU.",
 		"no":    "b ci · labelled · prod 3 capabilities It lacks the capability docker; it has none. scope cluster · no capabilities"} {
 		if got := texts(d.Find("#fit-" + id + " li")); got != want {
 			t.Errorf("%s: %s", id, got)

@@ -172,9 +172,6 @@ func offerText(o store.Offer) string {
 	if room := o.Room.String(); room != "" {
 		out = append(out, room)
 	}
-	if len(out) == 0 {
-		return "It says nothing of what it offers."
-	}
 	return store.Clean(strings.Join(out, " · "), lineLimit)
 }
 
