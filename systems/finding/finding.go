@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -80,12 +81,56 @@ func Scan(s Subject) string {
 }
 
 // Read words the marks of an object: kind and name are the object's. What was not made by [Scan] says nothing.
-func Read(kind, name, marks string) (out []store.Finding) {
-	marks, ok := strings.CutPrefix(marks, Prefix)
+func Read(kind, name, marks string) []store.Finding {
+	out := slices.Clone(known.read(reading{kind, marks}))
+	object := ""
+	for i := range out {
+		if out[i].Object != "" {
+			continue
+		}
+		if object == "" {
+			object = Object(kind, name)
+		}
+		out[i].Object = object
+	}
+	return out
+}
+
+// reading is what the same words are said of, whatever the object is called.
+type reading struct{ kind, marks string }
+
+// readings remembers what marks say: objects are looked at again and again, and a fleet has few different marks.
+type readings struct {
+	mu   sync.Mutex
+	said map[reading][]store.Finding
+}
+
+// maxReadings bounds what is remembered, should somebody make up marks without end.
+const maxReadings = 4096
+
+var known = readings{said: map[reading][]store.Finding{}}
+
+func (k *readings) read(r reading) []store.Finding {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if fs, ok := k.said[r]; ok {
+		return fs
+	}
+	if len(k.said) == maxReadings {
+		clear(k.said)
+	}
+	fs := decode(r)
+	k.said[r] = fs
+	return fs
+}
+
+// decode words marks; the object is blank where it is the marked one.
+func decode(r reading) (out []store.Finding) {
+	marks, ok := strings.CutPrefix(r.marks, Prefix)
 	if !ok || marks == "" {
 		return nil
 	}
-	object, prefix := Object(kind, name), prefixOf(kind)
+	prefix := prefixOf(r.kind)
 	for l := range strings.SplitSeq(marks, line) {
 		f := strings.Split(l, part)
 		if _, known := words[f[0]]; !known || len(f) != 4 {
@@ -95,7 +140,7 @@ func Read(kind, name, marks string) (out []store.Finding) {
 		if !absolute {
 			place = prefix + place
 		}
-		out = append(out, New(f[0], cmp.Or(f[3], object), place, f[2]))
+		out = append(out, New(f[0], f[3], place, f[2]))
 	}
 	return out
 }
