@@ -32,7 +32,7 @@ type Past interface {
 
 const (
 	// shownFailures is how many failures one page groups.
-	shownFailures = 2000
+	shownFailures = 1000
 	// linkedFailures and linkedFor are how many failures of a runner its page links to, and how far back.
 	linkedFailures = 200
 	linkedFor      = 30 * 24 * time.Hour

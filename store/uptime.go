@@ -106,6 +106,9 @@ func (a *Account) spend(c Condition, seen, unseen time.Duration) {
 // that a month without a change is a few.
 func Accounts(stretch Span, c Condition, seen []Span) (out []Account) {
 	for at := stretch.From; at.Before(stretch.To); {
+		for len(seen) > 0 && !seen[0].To.After(at) {
+			seen = seen[1:] // over: a year has thousands of them
+		}
 		start := at.UTC().Truncate(time.Hour)
 		n := 1
 		if start.Equal(at) && at.After(stretch.From) { // the first hour may have been another condition's too, and is counted alone
@@ -150,6 +153,9 @@ func earliest(a, b time.Time) time.Time {
 
 func overlap(s Span, seen []Span) (d time.Duration) {
 	for _, x := range seen {
+		if !x.From.Before(s.To) {
+			break
+		}
 		from, to := x.From, x.To
 		if from.Before(s.From) {
 			from = s.From

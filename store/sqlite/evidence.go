@@ -92,11 +92,12 @@ func (d *DB) EvidenceOf(ctx context.Context, ref store.Ref, since time.Time, lim
 	return out, nil
 }
 
-// How Failures reads: of few runners one after the other, of more by time, some pages at most.
+// How Failures reads: of few runners one after the other, of more by time, of few reasons each by time, some pages at most.
 const (
 	fewRunners  = 100
+	fewReasons  = 2
 	scanPages   = 4
-	scanPerPage = 1000
+	scanPerPage = 500
 )
 
 // Failures returns the failures that a filter lets through, latest first, limit at most, without proofs and logs. More says that there
@@ -177,7 +178,7 @@ func (s *scanner) byRunner(ctx context.Context) error {
 
 // byTime goes back in time, for each reason that is asked for alone or for all at once.
 func (s *scanner) byTime(ctx context.Context) (more bool, err error) {
-	if len(s.f.Reasons) == 0 {
+	if n := len(s.f.Reasons); n == 0 || n > fewReasons {
 		return s.pages(func(until int64) ([]db.Evidence, error) {
 			return s.q.EvidenceSince(ctx, db.EvidenceSinceParams{Since: s.f.Since.UnixMilli(), Until: until, MaxRows: scanPerPage})
 		})

@@ -129,8 +129,8 @@ func TestFailuresOfOneMoment(t *testing.T) {
 		evidence = append(evidence, e)
 	}
 	b.record(b.apply(at(6), store.Touched{Evidence: evidence}))
-	got, more, err := d.Failures(t.Context(), store.FailureFilter{}, 2000)
-	if err != nil || !more || len(got) < 1000 {
+	got, more, err := d.Failures(t.Context(), store.FailureFilter{}, 1000)
+	if err != nil || !more || len(got) < 500 {
 		t.Errorf("%d, %v, %v", len(got), more, err)
 	}
 }

@@ -276,7 +276,9 @@ func (d *DB) uptime(ctx context.Context, q *db.Queries, ref store.Ref, from, now
 	}
 	oldest := now.UnixMilli()
 	for i := range standings {
-		oldest = min(oldest, standings[i].Counted)
+		s := &standings[i]
+		s.Counted = max(s.Counted, hourOf(from)*hourMillis) // what was before nobody asks for
+		oldest = min(oldest, s.Counted)
 	}
 	spans, err := spansFrom(ctx, q, ref.Cluster, oldest)
 	if err != nil {

@@ -168,7 +168,7 @@ func pages(t testing.TB, d *sqlite.DB, now time.Time) map[string]time.Duration {
 	}
 	ask := func(f store.FailureFilter) func() (int, error) {
 		return func() (int, error) {
-			out, _, err := d.Failures(t.Context(), f, 2000)
+			out, _, err := d.Failures(t.Context(), f, 1000) // as many as the page shows
 			return len(out), err
 		}
 	}
