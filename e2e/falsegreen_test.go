@@ -34,6 +34,8 @@ func (f falseGreen) ref() store.Ref {
 }
 
 var falseGreens = []falseGreen{
+	{incident: "agyn-credential", system: "agyn", namespace: "platform", runner: "k8s-runner", claims: readyPods("platform", "app.kubernetes.io/name=k8s-runner", 1),
+		health: "unhealthy", reason: "Configuration invalid", why: `The runner's token is lost \(CredentialMissing: the secret k8s-runner-service-token does not exist\)`, facts: `zone=eu-central`},
 	{incident: "plue-dead-warm", system: "plue", namespace: "workflows", runner: "runner-standby-pool", claims: readyPods("workflows", "app=runner-standby", 3),
 		health: "unknown", why: `runner has run for \d+ s with a readiness probe that always passes; it counts as healthy after 10 min \(3 of 3 pods\)`},
 	{incident: "plue-runtimeclass", system: "plue", namespace: "workflows", runner: "runner-standby-pool",

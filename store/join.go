@@ -74,6 +74,7 @@ func (j *joining) join() {
 	for _, f := range j.t.facts() {
 		j.add(f)
 	}
+	j.r.Offer = j.r.Offer.Or(j.t.Offer)
 	j.disagreements()
 }
 

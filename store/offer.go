@@ -47,6 +47,23 @@ func (o Offer) Equal(p Offer) bool {
 		(o.Labels == nil) == (p.Labels == nil) && (o.Capabilities == nil) == (p.Capabilities == nil)
 }
 
+// Or is the offer with what it does not say filled in from another.
+func (o Offer) Or(p Offer) Offer {
+	if o.Scope.Kind == "" {
+		o.Scope = p.Scope
+	}
+	if o.Labels == nil {
+		o.Labels = p.Labels
+	}
+	if o.Capabilities == nil {
+		o.Capabilities = p.Capabilities
+	}
+	if o.Room == (Room{}) {
+		o.Room = p.Room
+	}
+	return o
+}
+
 // String is the scope as people and annotations write it: cluster, or organization/acme.
 func (s Scope) String() string {
 	if s.Kind == ScopeOrganization {

@@ -109,3 +109,21 @@ func TestParseOffers(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOfferFillsInWhatAnotherDoesNotSay(t *testing.T) {
+	written := store.Offer{Scope: store.Scope{Kind: store.ScopeCluster}, Capabilities: []string{}}
+	said := store.Offer{Scope: store.Scope{Kind: store.ScopeOrganization, Organization: "acme"}, Labels: []store.Label{{Key: "zone", Value: "eu"}},
+		Capabilities: []string{"docker"}, Room: store.Room{GPU: 1}}
+	got := written.Or(said)
+	want := store.Offer{Scope: written.Scope, Labels: said.Labels, Capabilities: []string{}, Room: said.Room}
+	if !got.Equal(want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got = (store.Offer{}).Or(said); !got.Equal(said) {
+		t.Errorf("an empty offer becomes %+v", got)
+	}
+	r := store.Join(&store.Runner{Offer: written}, []store.Testimony{{Offer: said}}, noon)
+	if !r.Offer.Equal(want) {
+		t.Errorf("joined: %+v", r.Offer)
+	}
+}

@@ -37,6 +37,8 @@ type Testimony struct {
 	Workloads  []SaidWorkload
 	// Facts are shown beside those of the cluster.
 	Facts []Fact
+	// Offer is what it says the runner offers to a workload; its zero value says nothing.
+	Offer Offer
 	// Heard is when all this was said.
 	Heard time.Time
 	// Problem is the latest call, when that failed: then the rest is the last that was said before, and decides nothing.

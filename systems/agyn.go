@@ -77,7 +77,11 @@ func assessAgyn(v *View) {
 	}
 	for _, o := range v.Of("Deployment") {
 		v.Fact("Workload namespace", clean(envValue(o.Spec, agynNamespace)))
-		v.Fact("Capabilities", agynCapabilities(envValue(o.Spec, agynImplementations)))
+		implementations := envValue(o.Spec, agynImplementations)
+		v.Fact("Capabilities", agynCapabilities(implementations))
+		if names := agynImplemented(implementations); names != nil && v.Runner.Offer.Capabilities == nil {
+			v.Runner.Offer.Capabilities = names
+		}
 		v.Fact("Volume size", clean(envValue(o.Spec, agynVolumeSize)))
 	}
 	agynVolumes(v)
@@ -99,11 +103,17 @@ func agynDeclare(v *View, o Object) {
 		}
 	}
 	v.Fact("Declared capabilities", clean(strings.Join(capabilities, ", ")))
+	if list != nil {
+		v.Runner.Offer.Capabilities = store.ParseCapabilities(strings.Join(capabilities, ","))
+	}
 	pairs, _ := dig(o.Custom, "spec", "labels").(map[string]any)
 	for _, k := range slices.Sorted(maps.Keys(pairs)) {
 		labels = append(labels, k+"="+textAt(pairs, k))
 	}
 	v.Fact("Labels", clean(strings.Join(labels, ", ")))
+	if pairs != nil {
+		v.Runner.Offer.Labels, _ = store.ParseLabels(strings.Join(labels, ","))
+	}
 }
 
 // agynReady is the verdict that the Ready condition of a Runner object makes.
@@ -134,6 +144,15 @@ func agynReady(o Object, now time.Time) store.Verdict {
 		v.Health, v.Why = store.Degraded, store.Sentence("The runner is not registered yet ("+store.Clean(cmp.Or(c.reason, c.status, "no reason"), 60)+said+").")
 	}
 	return v
+}
+
+// agynImplemented names the capabilities that have an implementation; nil when the variable is not set or cannot be read.
+func agynImplemented(text string) []string {
+	var implementations map[string]string
+	if json.Unmarshal([]byte(text), &implementations) != nil {
+		return nil
+	}
+	return store.ParseCapabilities(strings.Join(slices.Collect(maps.Keys(implementations)), ","))
 }
 
 // agynCapabilities words CAPABILITY_IMPLEMENTATIONS, a JSON object such as {"docker":"rootless"}.

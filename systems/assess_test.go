@@ -97,6 +97,9 @@ func TestAgynSaysWhatItOffersAndCarries(t *testing.T) {
 		return []systems.Node{{Name: "a", Ready: true, Allocatable: node}, {Name: "gone", Allocatable: node}}
 	}
 	systems.Agyn.Assess(v)
+	if got := strings.Join(r.Offer.Capabilities, " "); got != "docker gpu" {
+		t.Errorf("it offers %q", got)
+	}
 	facts := factsOf(r)
 	for name, want := range map[string]string{"Workload namespace": "work", "Capabilities": "docker (rootless), gpu (nvidia)", "Workloads now": "2",
 		"Requests": "CPU 1 of 4, memory 2.0 GiB of 16.0 GiB on the nodes that are ready", "GPUs": "0 of 1", "Volume claims": "2, of which 1 are not bound"} {

@@ -68,19 +68,6 @@ func (v *View) Of(kind string) (out []Object) {
 	return out
 }
 
-// Worsen gives a component a verdict when that wants attention before the one it has; it reports whether there is such a component.
-func (v *View) Worsen(component string, verdict store.Verdict) bool {
-	for i := range v.Runner.Components {
-		if c := &v.Runner.Components[i]; c.Name == component {
-			if verdict.Health.Severity() < c.Health.Severity() {
-				c.Verdict = verdict
-			}
-			return true
-		}
-	}
-	return false
-}
-
 // Judge gives a component, and the pods of it that do not fail and are not on their way out, the verdict of its system instead of the
 // general one.
 func (v *View) Judge(component string, verdict store.Verdict) {

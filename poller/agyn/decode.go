@@ -117,7 +117,7 @@ func (s *source) testimonies(r *api.Round, runners []runner, now time.Time) []st
 		}
 		byID[x.id], byName[key.Runner] = len(out), len(out)
 		out = append(out, store.Testimony{TestimonyKey: key, Word: x.word, Health: health(x.word), Error: explain(x.word), Vacuous: vacuous(x.word),
-			Facts: x.facts(), Heard: now})
+			Facts: x.facts(), Offer: x.offer(), Heard: now})
 	}
 	orphans := 0
 	for _, list := range s.work {
@@ -164,6 +164,17 @@ func vacuous(word string) string {
 		return neverOffline
 	}
 	return ""
+}
+
+// offer is what the runner offers to a workload, in the order in which agyn looks for a place.
+func (x runner) offer() store.Offer {
+	o := store.Offer{Scope: store.Scope{Kind: store.ScopeCluster}}
+	if x.organization != "" {
+		o.Scope = store.Scope{Kind: store.ScopeOrganization, Organization: x.organization}
+	}
+	o.Labels, _ = store.ParseLabels(strings.Join(x.labels, ","))
+	o.Capabilities = store.ParseCapabilities(strings.Join(x.capabilities, ","))
+	return o
 }
 
 func (x runner) facts() (out []store.Fact) {
