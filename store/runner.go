@@ -58,6 +58,8 @@ type Runner struct {
 	Offer Offer
 	// Doubts counts the findings that make its green doubtful and that nobody has accepted: Apply adds it.
 	Doubts int
+	// Load is how much work it carries; Apply counts it, and Equal leaves it out.
+	Load Load
 	// Recovered is when the runner was last failing; zero when that is longer ago than [RecoveryLinger].
 	Recovered time.Time
 	// Failures are the times of the latest failures, oldest first, within [FlapWindow].

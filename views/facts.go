@@ -1,6 +1,7 @@
 package views
 
 import (
+	"fmt"
 	"slices"
 
 	"trackside/store"
@@ -27,4 +28,13 @@ func newFacts(facts []store.Fact) (out []factView) {
 		out = append(out, v)
 	}
 	return out
+}
+
+// loadFacts say how much work a runner carries on average; nothing of one that carries none, or has not been counted for long.
+func loadFacts(l store.Load) []store.Fact {
+	mean, ok := l.Mean()
+	if !ok {
+		return nil
+	}
+	return []store.Fact{{Name: "Workloads on average", Value: store.Sentence(fmt.Sprintf("%.1f, counted since ", mean) + store.Ago(l.Since))}}
 }

@@ -3,6 +3,7 @@ package views
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"trackside/store"
 )
@@ -38,5 +39,15 @@ func TestFacts(t *testing.T) {
 	}
 	if n := len(newFacts(make([]store.Fact, 1000))); n != maxFacts {
 		t.Errorf("%d facts are shown", n)
+	}
+}
+
+func TestLoadIsToldOnceThereIsAMean(t *testing.T) {
+	if got := loadFacts(store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(0, 0)}); got != nil {
+		t.Errorf("%v", got)
+	}
+	l := store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(600, 0), Sum: 25 * time.Minute}
+	if got := loadFacts(l); len(got) != 1 || got[0].Value.At(time.Unix(7200, 0)) != "2.5, counted since 2 h ago" {
+		t.Errorf("%v", got)
 	}
 }

@@ -116,7 +116,7 @@ func NewRunnerModel(s *store.Snapshot, r *store.Runner, history []store.Event, n
 		Ref: r.Ref, mark: runnerMark(r), name: newName(r.Ref.Name).whole(), place: place(r.Ref), moving: moving(r),
 		why: parts(r.Why), message: store.Clean(r.Message, lineLimit), since: r.Since, recovered: r.Recovered, unproven: r.Unproven,
 		inspect: store.Clean(r.Inspect, lineLimit), version: version(r.Version),
-		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history), facts: newFacts(r.Facts),
+		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history), facts: newFacts(append(slices.Clip(r.Facts), loadFacts(r.Load)...)),
 	}
 	for i := range r.Components {
 		m.components = append(m.components, newComponent(&r.Components[i]))
