@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/playwright-community/playwright-go"
@@ -81,9 +82,42 @@ func TestShots(t *testing.T) {
 	has(t, all.Locator("#rows"), "keeps exiting", soon)
 	has(t, all.Locator("#rows"), "unknown", soon)
 	shoot(t, b, dir, "failing", "/", "/runners/"+c.Alias()+"/labelled/ci/ci-linux", "/board")
+	insights(t, c, b, dir)
 	c.Do(t, "stop", "kube-apiserver")
 	has(t, all.Locator("#sources"), "stale for", limit)
 	shoot(t, b, dir, "stale", "/", "/runners/"+c.Alias()+"/labelled/edge/edge-berlin", "/board")
+}
+
+// insights draws the pages about the fleet as a whole, a failure, and the page of a runner of each system.
+func insights(t *testing.T, c *rig.Cluster, b *rig.Board, dir string) {
+	t.Helper()
+	p := openLive(t, b, "/failures")
+	failure, err := p.Locator("a[href^='/failures/']").First().GetAttribute("href")
+	must(t, err)
+	pages := map[string]string{"failures": "/failures", "failure": failure, "versions": "/versions", "findings": "/findings",
+		"place": "/place?scope=cluster&capabilities=docker&cpu=2&memory=4Gi"}
+	for _, ref := range []string{"kubiya/kubiya-eu/runner-eu", "agyn/platform/k8s-runner", "plue/workflows/runner-standby-pool", "release/digitalai/release-runner-0",
+		"ambient/team-blue/team-blue", "arc/arc-runners/linux-x64", "gitlab/gitlab/gitlab-runner", "buildkite/buildkite/agent-stack-k8s"} {
+		pages["runner-"+strings.SplitN(ref, "/", 2)[0]] = "/runners/" + c.Alias() + "/" + ref
+	}
+	for name, path := range pages {
+		for theme := range themes {
+			for width := range widths {
+				draw(t, b.URL+path, filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), width, theme)
+			}
+		}
+	}
+}
+
+// draw draws one page, all of it where the window is narrow.
+func draw(t *testing.T, url, file string, width int, theme string) {
+	t.Helper()
+	p := browser.Page(t, window(width, theme))
+	visit(t, p, url)
+	isLive(t, p)
+	_, err := p.Screenshot(playwright.PageScreenshotOptions{Path: &file, FullPage: new(width < 1920)})
+	must(t, err)
+	must(t, p.Context().Close())
 }
 
 // shoot draws the fleet's page, a runner's, which may be blank, and the wall.
@@ -95,13 +129,7 @@ func shoot(t *testing.T, b *rig.Board, dir, state, fleet, runner, wall string) {
 		}
 		for theme := range themes {
 			for width := range widths {
-				p := browser.Page(t, window(width, theme))
-				visit(t, p, b.URL+path)
-				isLive(t, p)
-				file := filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, state, theme, width))
-				_, err := p.Screenshot(playwright.PageScreenshotOptions{Path: &file, FullPage: new(width < 1280)})
-				must(t, err)
-				must(t, p.Context().Close())
+				draw(t, b.URL+path, filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, state, theme, width)), width, theme)
 			}
 		}
 	}
