@@ -86,6 +86,9 @@ func apply(t *testing.T, c *rig.Cluster, folder string) {
 	}
 }
 
+// standardFleet is how many runners "cluster up --fleet" makes.
+const standardFleet = "18"
+
 // With the permissions of deploy the board sees the whole fleet and lacks nothing.
 func TestDeployedPermissions(t *testing.T) {
 	t.Parallel()
@@ -98,7 +101,7 @@ func TestDeployedPermissions(t *testing.T) {
 	t.Run("base", func(t *testing.T) {
 		b := rig.StartBoard(t, kubeconfig, "--probe-via", "off")
 		p := openLive(t, b, "/")
-		is(t, p.Locator("#n-all"), "9", soon)
+		is(t, p.Locator("#n-all"), standardFleet, soon)
 		has(t, p.Locator("#rows"), "edge-berlin", soon)
 		unlimited(t, p)
 	})
@@ -106,7 +109,7 @@ func TestDeployedPermissions(t *testing.T) {
 		p := openLive(t, rig.StartBoard(t, kubeconfig, "--probe-via", "api-proxy"), "/")
 		limits := p.Locator("#sources details")
 		has(t, limits, regexp.MustCompile(`Cannot get pods/proxy in namespace \S+: forbidden`), 2*soon)
-		is(t, p.Locator("#n-all"), "9", soon)
+		is(t, p.Locator("#n-all"), standardFleet, soon)
 		is(t, p.Locator("#n-unhealthy"), "0", soon)
 	})
 	apply(t, c, filepath.Join("components", "probe-api-proxy"))
@@ -123,7 +126,7 @@ func TestDeployedPermissions(t *testing.T) {
 			defer restore()
 			p := openLive(t, rig.StartBoard(t, kubeconfig), "/")
 			has(t, p.Locator("#sources details"), "Cannot list "+where+": forbidden. Grant the verbs", 2*soon)
-			is(t, p.Locator("#n-all"), "9", soon)
+			is(t, p.Locator("#n-all"), standardFleet, soon)
 			has(t, p.Locator("#sources"), "live", soon)
 		})
 	}
