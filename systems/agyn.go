@@ -209,7 +209,7 @@ func agynLoad(v *View) {
 	if given == (Requests{}) {
 		return
 	}
-	v.Fact("Requests", store.Sentence(fmt.Sprintf("CPU %s of %s, memory %s of %s on the nodes that are ready",
+	v.Fact("Requests", store.Sentence(fmt.Sprintf("CPU %s of %s, memory %s of %s GiB on ready nodes",
 		cores(asked.MilliCPU), cores(given.MilliCPU), gib(asked.Memory), gib(given.Memory))))
 	if given.GPU > 0 || asked.GPU > 0 {
 		v.Fact("GPUs", store.Sentence(fmt.Sprintf("%d of %d", asked.GPU, given.GPU)))
@@ -218,4 +218,4 @@ func agynLoad(v *View) {
 
 func cores(milli int64) string { return resource.NewMilliQuantity(milli, resource.DecimalSI).String() }
 
-func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
+func gib(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<30)) }

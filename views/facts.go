@@ -3,6 +3,7 @@ package views
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"trackside/store"
 )
@@ -14,7 +15,7 @@ const maxFacts = 40
 type factView struct {
 	Name  string
 	Value []store.Part
-	// Long says that it wants a line of its own, such as a public key.
+	// Long says that it wants a line of its own, such as a public key: one long word.
 	Long bool
 }
 
@@ -24,7 +25,7 @@ const longFact = 64
 func newFacts(facts []store.Fact) (out []factView) {
 	for _, f := range facts[:min(len(facts), maxFacts)] {
 		v := factView{Name: store.Clean(f.Name, versionLimit), Value: parts(f.Value)}
-		v.Long = slices.ContainsFunc(v.Value, func(p store.Part) bool { return len(p.Text) > longFact })
+		v.Long = slices.ContainsFunc(v.Value, func(p store.Part) bool { return len(p.Text) > longFact && !strings.Contains(p.Text, " ") })
 		out = append(out, v)
 	}
 	return out

@@ -295,11 +295,12 @@ func TestIcon(t *testing.T) {
 	}
 }
 
-// A part of which only an API tells has no object in a cluster: nobody has counted its pods.
+// A part of which only an API tells, or that is an object without pods, runs nothing: nobody has counted its pods.
 func TestAPartWithoutAnObjectCountsNothing(t *testing.T) {
 	told := newComponent(&store.Component{Name: "tool-manager", Version: "0.5.8"})
-	seen := newComponent(&store.Component{Name: "tool-manager", Kind: "Deployment", Object: "tool-manager"})
-	if told.Ready != "" || told.Restarts != "" || seen.Ready != "0/0" || seen.Restarts != "0" {
-		t.Errorf("%+v, %+v", told, seen)
+	object := newComponent(&store.Component{Name: "enrolment", Kind: "Runner", Object: "k8s-runner"})
+	seen := newComponent(&store.Component{Name: "tool-manager", Kind: "Deployment", Object: "tool-manager", Image: "tool-manager:1"})
+	if told.Ready != "" || told.Restarts != "" || object.Ready != "" || object.Version != "" || seen.Ready != "0/0" || seen.Restarts != "0" {
+		t.Errorf("%+v, %+v, %+v", told, object, seen)
 	}
 }

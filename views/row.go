@@ -117,9 +117,10 @@ func ratio(c *store.Component) string {
 	return strconv.Itoa(int(c.Ready)) + "/" + strconv.Itoa(int(c.Desired))
 }
 
-// bodiless reports whether a component has no object in a cluster: then nobody has counted its pods.
+// bodiless reports whether a component runs nothing of its own in a cluster: only an API tells of it, it is an object that says something
+// of the runner, or it is missing.
 func bodiless(c *store.Component) bool {
-	return c.Kind == "" && c.Object == "" && c.Desired == 0 && c.Ready == 0
+	return c.Image == "" && c.Desired == 0 && c.Ready == 0
 }
 
 // restarts words the restarts of a component's pods.

@@ -183,6 +183,9 @@ func newComponent(c *store.Component) componentView {
 	if c.Probe.URL != "" {
 		v.Probe = newProbe(c.Probe)
 	}
+	if bodiless(c) && c.Version == "" {
+		v.Version = ""
+	}
 	return v
 }
 

@@ -82,7 +82,7 @@ func (o *observation) findings(p *part, r *store.Runner) []store.Finding {
 		}
 		fs = append(fs, finding.Unversioned(p.kind, name, c.Version)...)
 	}
-	if p.desired != 1 {
+	if p.desired != 1 || p.replica {
 		return fs
 	}
 	return append(fs, finding.Single(p.kind, name, p.desired, o.set.budget(p.object.Namespace, p.podLabels))...)

@@ -44,6 +44,7 @@ type part struct {
 	carries   string
 	marks     string // what the rules found in its object
 	podLabels map[string]string
+	replica   bool // each replica of the object is a runner of its own
 }
 
 // runner builds a runner from the caches; nil when nothing of it is there any more.
@@ -176,7 +177,7 @@ func (o *observation) part(obj any, ref store.Ref) part {
 	case *appsv1.StatefulSet:
 		p.kind, m, template, p.desired = "StatefulSet", &x.ObjectMeta, &x.Spec.Template, replicas(x.Spec.Replicas)
 		p.pods = o.set.podsOwned(x.UID)
-		if claim.Replicas {
+		if p.replica = claim.Replicas; p.replica {
 			p.pods = slices.DeleteFunc(p.pods, func(pod *corev1.Pod) bool { return pod.Name != ref.Name })
 			p.desired = min(1, p.desired)
 		}

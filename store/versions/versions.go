@@ -16,7 +16,7 @@ import (
 type Line struct {
 	// System and Component name it; a blank component is the runner itself, such as the chart that made it.
 	System, Component string
-	// Image is the last part of the image's name: teams call different programs by one component's name.
+	// Image is the last part of the image's name, of labelled runners all of it: teams call different programs by one name.
 	Image string
 }
 
@@ -71,7 +71,10 @@ func Of(r *store.Runner) (out []Use) {
 	for i := range r.Components {
 		c := &r.Components[i]
 		own = own && c.Version != r.Version
-		out = append(out, Use{Line{r.Ref.System, baseName(c), program(c.Image)}, c.Version, r, c})
+		if c.Version == "" && c.Image == "" {
+			continue // nothing that runs: an object that says something of the runner
+		}
+		out = append(out, Use{Line{r.Ref.System, baseName(c), program(r.Ref.System, c.Image)}, c.Version, r, c})
 	}
 	if own && len(r.Components) > 0 {
 		out = append(out, Use{Line{System: r.Ref.System}, r.Version, r, nil})
@@ -82,12 +85,16 @@ func Of(r *store.Runner) (out []Use) {
 // baseName is a component's name without the object's, which tells two of one name apart.
 func baseName(c *store.Component) string { return strings.TrimSuffix(c.Name, " ("+c.Object+")") }
 
-// program is the last part of an image's name, without tag and digest.
-func program(image string) string {
+// program is the last part of an image's name, without tag and digest: a mirror of a known system's image is the same program. What
+// teams label themselves has nothing in common but the label, so that there the whole name tells programs apart.
+func program(system, image string) string {
 	name, _, _ := strings.Cut(image, "@")
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	name, _, _ = strings.Cut(name, ":")
-	return name
+	last := strings.LastIndexByte(name, '/') + 1
+	base, _, _ := strings.Cut(name[last:], ":")
+	if system == "labelled" {
+		return name[:last] + base
+	}
+	return base
 }
 
 // Newest is the newest version of each line in a fleet, and of how many runners it is. A line whose versions cannot be compared, such
