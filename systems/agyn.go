@@ -196,7 +196,7 @@ func agynLoad(v *View) {
 		if w.Component == "" && w.Phase != string(corev1.PodSucceeded) && w.Phase != string(corev1.PodFailed) {
 			running++
 			if pod := v.Pods[w.UID]; pod != nil {
-				asked = asked.Plus(CachedRequests(pod.Annotations))
+				asked = asked.Plus(CachedRequests(pod))
 			}
 		}
 	}

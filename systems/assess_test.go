@@ -86,10 +86,9 @@ func TestAgynSaysWhatItOffersAndCarries(t *testing.T) {
 	v := viewOf(r, systems.Object{Kind: "Deployment", Spec: &corev1.PodSpec{Containers: []corev1.Container{{Env: env}}}},
 		systems.Object{Kind: "PersistentVolumeClaim", Custom: map[string]any{"status": map[string]any{"phase": "Bound"}}},
 		systems.Object{Kind: "PersistentVolumeClaim", Custom: map[string]any{"status": "nonsense"}})
-	asks := map[string]string{systems.AnnotationRequests: "500 1073741824 0"}
 	for _, uid := range []string{"1", "2", "3", "4"} {
 		pod := &corev1.Pod{}
-		pod.Annotations = asks
+		pod.SelfLink = "500 1073741824 0"
 		v.Pods[uid] = pod
 	}
 	node := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("16Gi"), systems.ResourceGPU: resource.MustParse("1")}

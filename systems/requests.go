@@ -6,9 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// AnnotationRequests is where the cache keeps what a pod asks of its node; it overwrites one of that name on the object.
-const AnnotationRequests = "trackside.dev/requests"
-
 // Requests are what a pod asks of its node: CPU in thousandths, memory in bytes, GPUs whole.
 type Requests struct{ MilliCPU, Memory, GPU int64 }
 
@@ -48,7 +45,8 @@ func PodRequests(spec *corev1.PodSpec) Requests {
 	return total.atLeast(start)
 }
 
-// FormatRequests writes a pod's requests as short text; blank when it asks for nothing.
+// FormatRequests writes a pod's requests as short text, which the cache keeps in the field SelfLink: the API server leaves that blank,
+// whole lists of resources would cost more than all the rest, and a map for one annotation half as much. Blank: it asks for nothing.
 func FormatRequests(spec *corev1.PodSpec) string {
 	r := PodRequests(spec)
 	if r == (Requests{}) {
@@ -57,9 +55,9 @@ func FormatRequests(spec *corev1.PodSpec) string {
 	return fmt.Sprintf("%d %d %d", r.MilliCPU, r.Memory, r.GPU)
 }
 
-// CachedRequests reads what FormatRequests wrote on a cached pod; nothing when there is none.
-func CachedRequests(annotations map[string]string) (r Requests) {
-	if _, err := fmt.Sscanf(annotations[AnnotationRequests], "%d %d %d", &r.MilliCPU, &r.Memory, &r.GPU); err != nil {
+// CachedRequests reads what FormatRequests wrote, off a cached pod; nothing when there is none.
+func CachedRequests(pod *corev1.Pod) (r Requests) {
+	if _, err := fmt.Sscanf(pod.SelfLink, "%d %d %d", &r.MilliCPU, &r.Memory, &r.GPU); err != nil {
 		return Requests{}
 	}
 	return r

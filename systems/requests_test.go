@@ -34,11 +34,15 @@ func TestWhatAPodAsksFor(t *testing.T) {
 		if got := systems.PodRequests(&c.spec); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
-		if got := systems.CachedRequests(map[string]string{systems.AnnotationRequests: systems.FormatRequests(&c.spec)}); got != c.want {
+		cached := &corev1.Pod{}
+		cached.SelfLink = systems.FormatRequests(&c.spec)
+		if got := systems.CachedRequests(cached); got != c.want {
 			t.Errorf("%s: %+v is read back, want %+v", c.name, got, c.want)
 		}
 	}
-	if got := systems.CachedRequests(map[string]string{systems.AnnotationRequests: "a lot"}); got != (systems.Requests{}) {
+	nonsense := &corev1.Pod{}
+	nonsense.SelfLink = "a lot"
+	if got := systems.CachedRequests(nonsense); got != (systems.Requests{}) {
 		t.Errorf("nonsense is read as %+v", got)
 	}
 }

@@ -66,7 +66,7 @@ func (o *observation) judge(r, prior *store.Runner, parts []part, work []*corev1
 	}
 	fs = append(fs, o.missingSecrets(r, parts, work)...)
 	r.Findings = slices.Clone(finding.Sort(fs)) // without the room that appending left
-	r.Offer = offerOf(parts).Or(r.Offer) // what a person has written down comes first
+	r.Offer = offerOf(parts).Or(r.Offer)        // what a person has written down comes first
 	if prior != nil && slices.Equal(prior.Findings, r.Findings) {
 		r.Findings = prior.Findings
 	}

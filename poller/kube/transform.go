@@ -2,6 +2,7 @@ package kube
 
 import (
 	"strings"
+	"sync"
 	"unicode/utf8"
 	"unique"
 
@@ -9,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/store"
 	"trackside/systems"
@@ -84,21 +86,13 @@ func (s *set) transformPod(p *corev1.Pod) any {
 		return foreign
 	}
 	slim := &corev1.Pod{ObjectMeta: slimMeta(&p.ObjectMeta), Spec: slimSpec(&p.Spec), Status: p.Status}
-	slim.Spec.NodeName = p.Spec.NodeName
+	slim.Spec.NodeName = intern(p.Spec.NodeName)
 	slim.GenerateName = s.markPod(p)
 	slimStatus(&slim.Status)
-	keepRequests(slim, &p.Spec)
-	return slim
-}
-
-// keepRequests keeps what a pod asks of its node as one short text: whole lists of resources would cost more than all the rest.
-func keepRequests(slim *corev1.Pod, spec *corev1.PodSpec) {
-	if text := systems.FormatRequests(spec); text != "" {
-		if slim.Annotations == nil {
-			slim.Annotations = map[string]string{}
-		}
-		slim.Annotations[systems.AnnotationRequests] = intern(text)
+	if slim.SelfLink = p.SelfLink; slim.SelfLink == "" { // not one of ours yet
+		slim.SelfLink = intern(systems.FormatRequests(&p.Spec))
 	}
+	return slim
 }
 
 // relevantPod tells a runner's pod by its own labels and images, or by an owner that was adopted: a person may label a Deployment
@@ -155,11 +149,28 @@ func slimTemplate(t *corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 
 func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion, Generation: m.Generation,
+		Name: m.Name, Namespace: intern(m.Namespace), UID: m.UID, ResourceVersion: m.ResourceVersion, Generation: m.Generation,
 		CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp, DeletionGracePeriodSeconds: m.DeletionGracePeriodSeconds,
-		Labels: slimLabels(m.Labels), Annotations: slimAnnotations(m.Annotations), OwnerReferences: m.OwnerReferences,
+		Labels: slimLabels(m.Labels), Annotations: slimAnnotations(m.Annotations), OwnerReferences: slimOwners(m.OwnerReferences),
 	}
 }
+
+// slimOwners keeps what names an owner.
+func slimOwners(refs []metav1.OwnerReference) []metav1.OwnerReference {
+	if refs == nil {
+		return nil
+	}
+	out := make([]metav1.OwnerReference, len(refs))
+	for i, r := range refs {
+		out[i] = metav1.OwnerReference{Kind: intern(r.Kind), Name: intern(r.Name), UID: types.UID(intern(string(r.UID)))}
+		if r.Controller != nil && *r.Controller {
+			out[i].Controller = &isController
+		}
+	}
+	return out
+}
+
+var isController = true
 
 // slimLabels keeps those that a system reads.
 func slimLabels(l map[string]string) map[string]string {
@@ -204,7 +215,7 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	out := make([]corev1.Container, len(in))
 	for i := range in {
 		c := &in[i]
-		out[i] = corev1.Container{Name: intern(c.Name), Image: intern(c.Image), Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
+		out[i] = corev1.Container{Name: intern(c.Name), Image: intern(c.Image), Ports: firstPort(c.Ports), RestartPolicy: c.RestartPolicy, ReadinessProbe: slimProbe(c.ReadinessProbe)}
 		if systems.Idles(c) {
 			out[i].Command = sleeping // a chart's diagnostic mode: the container runs and does nothing
 		}
@@ -216,6 +227,22 @@ func slimContainers(in []corev1.Container) []corev1.Container {
 	}
 	return out
 }
+
+// firstPort keeps the number of the first port, which a probe without one asks.
+func firstPort(ports []corev1.ContainerPort) []corev1.ContainerPort {
+	if len(ports) == 0 {
+		return nil
+	}
+	n := ports[0].ContainerPort
+	if known, ok := onePort.Load(n); ok {
+		return known.([]corev1.ContainerPort)
+	}
+	known, _ := onePort.LoadOrStore(n, []corev1.ContainerPort{{ContainerPort: n}})
+	return known.([]corev1.ContainerPort)
+}
+
+// onePort shares the lists of one port: there are at most 65,535, and nobody changes what is in the cache.
+var onePort sync.Map
 
 var sleeping = []string{"sleep", "infinity"}
 
@@ -234,6 +261,7 @@ func slimProbe(p *corev1.Probe) *corev1.Probe {
 }
 
 func slimStatus(s *corev1.PodStatus) {
+	s.HostIP, s.QOSClass, s.Phase = "", "", corev1.PodPhase(intern(string(s.Phase)))
 	s.PodIPs, s.HostIPs, s.ResourceClaimStatuses, s.EphemeralContainerStatuses = nil, nil, nil, nil
 	s.Message = cut(s.Message)
 	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses} {
