@@ -47,7 +47,7 @@ func BenchmarkObserveOneChange(b *testing.B) {
 			if snap.Len() != n {
 				b.Fatalf("%d runners", snap.Len())
 			}
-			well := s.lookup("pods", byUID, "uid-ns-runner-0050-0")[0].(*corev1.Pod)
+			well := s.podNamed("ns/runner-0050-0")
 			states := []*corev1.Pod{crashing(well), well}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

@@ -54,7 +54,7 @@ func (s *set) refsOf(cluster string, obj any) []store.Ref {
 	case *nodeFacts:
 		return s.nodeRefs(cluster, o.Name)
 	case *notice:
-		return s.aboutRefs(cluster, o.about)
+		return s.aboutRefs(cluster, o)
 	}
 	return nil
 }
@@ -198,6 +198,22 @@ func (s *set) hiddenRefs(cluster string, o *stub) (refs []store.Ref) {
 	return refs
 }
 
+// podNamed is the pod of that key; nil when it is not there, or nobody's.
+func (s *set) podNamed(key string) *corev1.Pod {
+	if key == "" {
+		return nil
+	}
+	for _, w := range s.watched {
+		if w.name == "pods" && w.custom == nil {
+			if o, ok, _ := w.GetIndexer().GetByKey(key); ok {
+				p, _ := o.(*corev1.Pod)
+				return p
+			}
+		}
+	}
+	return nil
+}
+
 func (s *set) nodeRefs(cluster, node string) (refs []store.Ref) {
 	for _, o := range s.lookup("pods", byNode, node) {
 		refs = append(refs, s.refsOf(cluster, o)...)
@@ -205,8 +221,12 @@ func (s *set) nodeRefs(cluster, node string) (refs []store.Ref) {
 	return refs
 }
 
-func (s *set) aboutRefs(cluster, uid string) (refs []store.Ref) {
-	for _, kind := range append([]string{"pods"}, owners...) {
+func (s *set) aboutRefs(cluster string, n *notice) (refs []store.Ref) {
+	if p := s.podNamed(n.pod); p != nil && string(p.UID) == n.about {
+		return s.podRefs(cluster, p)
+	}
+	uid := n.about
+	for _, kind := range owners {
 		for _, o := range s.lookup(kind, byUID, uid) {
 			if _, foreign := o.(*stub); !foreign {
 				refs = append(refs, s.refsOf(cluster, o)...)

@@ -21,7 +21,7 @@ import (
 
 // Names of the indexes. Pods are looked up by them only, never scanned.
 const (
-	byUID    = "uid"    // any object, by its UID
+	byUID    = "uid"    // any object but pods, by its UID
 	byOwner  = "owner"  // pods, ReplicaSets and Jobs, by the UID of their controller
 	byRunner = "runner" // objects that name their runner, by runnerKey
 	byCarry  = "carry"  // runners by the namespace they carry work in, and work by its namespace: carryKey
@@ -269,8 +269,13 @@ func carryKey(system, namespace string) string { return system + "\x00" + namesp
 func indexers() cache.Indexers {
 	return cache.Indexers{
 		byUID: func(o any) ([]string, error) {
-			if f, ok := o.(*stub); ok && f.pod {
-				return nil, nil
+			switch x := o.(type) {
+			case *corev1.Pod:
+				return nil, nil // thousands, and nothing looks for one by its UID
+			case *stub:
+				if x.pod {
+					return nil, nil
+				}
 			}
 			return []string{string(uidOf(o))}, nil
 		},

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 
 	"trackside/store"
 	"trackside/systems"
@@ -30,6 +31,7 @@ type stub struct {
 type notice struct {
 	metav1.ObjectMeta
 	about   string // UID of the object it is about
+	pod     string // that object's key, namespace/name, when it is a pod
 	reason  string
 	message string
 	count   int32
@@ -204,7 +206,7 @@ func slimAnnotations(a map[string]string) map[string]string {
 func slimSpec(s *corev1.PodSpec) corev1.PodSpec {
 	return corev1.PodSpec{
 		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates, ImagePullSecrets: s.ImagePullSecrets,
-		InitContainers: slimContainers(s.InitContainers), Containers: slimContainers(s.Containers),
+		InitContainers: shared.list(slimContainers(s.InitContainers)), Containers: shared.list(slimContainers(s.Containers)),
 	}
 }
 
@@ -249,6 +251,9 @@ var sleeping = []string{"sleep", "infinity"}
 // vacuous stands for every probe that always passes; nobody changes what is in the cache.
 var vacuous = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
 
+// someProbe stands for every other.
+var someProbe = &corev1.Probe{}
+
 // slimProbe keeps that there is a probe, and whether it can fail at all.
 func slimProbe(p *corev1.Probe) *corev1.Probe {
 	if p == nil {
@@ -257,7 +262,7 @@ func slimProbe(p *corev1.Probe) *corev1.Probe {
 	if systems.Vacuous(p) {
 		return vacuous
 	}
-	return &corev1.Probe{}
+	return someProbe
 }
 
 func slimStatus(s *corev1.PodStatus) {
@@ -322,6 +327,9 @@ func transformEvent(e *corev1.Event) *notice {
 	n := &notice{
 		ObjectMeta: metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace, UID: e.UID, ResourceVersion: e.ResourceVersion},
 		about:      string(e.InvolvedObject.UID), reason: e.Reason, message: cut(e.Message), count: e.Count, last: e.LastTimestamp,
+	}
+	if e.InvolvedObject.Kind == "Pod" {
+		n.pod = cache.NewObjectName(e.InvolvedObject.Namespace, e.InvolvedObject.Name).String()
 	}
 	if e.Series != nil {
 		n.count, n.last = e.Series.Count, metav1.Time{Time: e.Series.LastObservedTime.Time}

@@ -187,7 +187,7 @@ func TestIndexesFindByOwnerAndRunner(t *testing.T) {
 		n          int
 	}{
 		{byOwner, string(owner.UID), 6}, {byOwner, "other", 0}, {byRunner, runnerKey("labelled", "ns", "r"), 3}, {byRunner, runnerKey("labelled", "other", "r"), 0},
-		{byUID, "uid-ns-0", 1}, {byUID, "uid-ns-1", 0}, {byNode, "node-1", 3},
+		{byUID, "uid-ns-0", 0}, {byUID, "uid-ns-1", 0}, {byNode, "node-1", 3},
 	} {
 		if got, err := ix.ByIndex(c.index, c.key); err != nil || len(got) != c.n {
 			t.Errorf("%s %q: %d objects (%v), want %d", c.index, c.key, len(got), err, c.n)
