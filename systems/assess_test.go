@@ -88,7 +88,7 @@ func TestAgynSaysWhatItOffersAndCarries(t *testing.T) {
 		systems.Object{Kind: "PersistentVolumeClaim", Custom: map[string]any{"status": "nonsense"}})
 	for _, uid := range []string{"1", "2", "3", "4"} {
 		pod := &corev1.Pod{}
-		pod.SelfLink = "500 1073741824 0"
+		pod.Spec.Hostname = "500 1073741824 0"
 		v.Pods[uid] = pod
 	}
 	node := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("16Gi"), systems.ResourceGPU: resource.MustParse("1")}

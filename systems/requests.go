@@ -45,8 +45,8 @@ func PodRequests(spec *corev1.PodSpec) Requests {
 	return total.atLeast(start)
 }
 
-// FormatRequests writes a pod's requests as short text, which the cache keeps in the field SelfLink: the API server leaves that blank,
-// whole lists of resources would cost more than all the rest, and a map for one annotation half as much. Blank: it asks for nothing.
+// FormatRequests writes a pod's requests as short text, which the cache keeps in the field Hostname of a slim pod: whole lists of
+// resources would cost more than all the rest, and a map for one annotation half as much. No host name holds a blank. Blank: it asks for nothing.
 func FormatRequests(spec *corev1.PodSpec) string {
 	r := PodRequests(spec)
 	if r == (Requests{}) {
@@ -57,7 +57,7 @@ func FormatRequests(spec *corev1.PodSpec) string {
 
 // CachedRequests reads what FormatRequests wrote, off a cached pod; nothing when there is none.
 func CachedRequests(pod *corev1.Pod) (r Requests) {
-	if _, err := fmt.Sscanf(pod.SelfLink, "%d %d %d", &r.MilliCPU, &r.Memory, &r.GPU); err != nil {
+	if _, err := fmt.Sscanf(pod.Spec.Hostname, "%d %d %d", &r.MilliCPU, &r.Memory, &r.GPU); err != nil {
 		return Requests{}
 	}
 	return r

@@ -35,13 +35,13 @@ func TestWhatAPodAsksFor(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 		cached := &corev1.Pod{}
-		cached.SelfLink = systems.FormatRequests(&c.spec)
+		cached.Spec.Hostname = systems.FormatRequests(&c.spec)
 		if got := systems.CachedRequests(cached); got != c.want {
 			t.Errorf("%s: %+v is read back, want %+v", c.name, got, c.want)
 		}
 	}
 	nonsense := &corev1.Pod{}
-	nonsense.SelfLink = "a lot"
+	nonsense.Spec.Hostname = "web-0"
 	if got := systems.CachedRequests(nonsense); got != (systems.Requests{}) {
 		t.Errorf("nonsense is read as %+v", got)
 	}

@@ -91,8 +91,8 @@ func (s *set) transformPod(p *corev1.Pod) any {
 	slim.Spec.NodeName = intern(p.Spec.NodeName)
 	slim.GenerateName = s.markPod(p)
 	slimStatus(&slim.Status)
-	if slim.SelfLink = p.SelfLink; slim.SelfLink == "" { // not one of ours yet
-		slim.SelfLink = intern(systems.FormatRequests(&p.Spec))
+	if slim.Spec.Hostname = intern(systems.FormatRequests(&p.Spec)); slim.Spec.Hostname == "" {
+		slim.Spec.Hostname = p.Spec.Hostname // it was slim already, or asks for nothing
 	}
 	return slim
 }
