@@ -40,6 +40,10 @@ type Options struct {
 	Failures Failures
 	// Acceptances keeps what people accept; nil when nothing can be accepted here.
 	Acceptances Acceptances
+	// Actions may be nil: then this board changes nothing.
+	Actions Actions
+	// Audit keeps who did what; nil for a board that changes nothing.
+	Audit Audit
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -62,6 +66,8 @@ type Handlers struct {
 	failures    Failures
 	historyLost atomic.Bool
 	acceptances Acceptances
+	actions     Actions
+	audit       Audit
 	newestNow   atomic.Pointer[newestAt]
 	pastLost    atomic.Bool
 	systems     []string
@@ -81,7 +87,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, systems: o.Systems,
+	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, systems: o.Systems,
 		version: o.Version, log: o.Log, reports: o.Reports, publicURL: o.PublicURL}
 	h.closing, h.close = context.WithCancel(context.Background())
 	return h

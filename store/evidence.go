@@ -76,11 +76,11 @@ type ProofCondition struct {
 
 // ProofContainer is one container: what was asked for, and how it was.
 type ProofContainer struct {
-	Name     string   `json:"name"`
-	Role     Role     `json:"role"`
-	Image    string   `json:"image,omitempty"`
-	Requests []string `json:"requests,omitempty"`
-	Limits   []string `json:"limits,omitempty"`
+	Name     string        `json:"name"`
+	Role     ContainerRole `json:"role"`
+	Image    string        `json:"image,omitempty"`
+	Requests []string      `json:"requests,omitempty"`
+	Limits   []string      `json:"limits,omitempty"`
 	// Readiness says that the spec has a readiness probe.
 	Readiness bool  `json:"readiness,omitempty"`
 	Restarts  int32 `json:"restarts,omitempty"`

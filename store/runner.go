@@ -46,6 +46,8 @@ type Runner struct {
 	Version string
 	// Requested and Observed are the state asked for and the state seen.
 	Requested, Observed State
+	// Mark says who took it out of service and why; its zero value is for one that nobody did, or not by way of the board.
+	Mark Mark
 	// Components are the runner's parts, by name.
 	Components []Component
 	// Workloads are the pods of the components and what the runner runs, by namespace and name.
@@ -113,21 +115,21 @@ type Workload struct {
 	Containers []Container
 }
 
-// Role is what a container is for.
-type Role string
+// ContainerRole is what a container is for.
+type ContainerRole string
 
 // The roles of a container, and of a verdict that rests on the pod as a whole.
 const (
-	RoleMain    Role = "main"
-	RoleInit    Role = "init"
-	RoleSidecar Role = "sidecar"
-	RolePod     Role = "pod"
+	RoleMain    ContainerRole = "main"
+	RoleInit    ContainerRole = "init"
+	RoleSidecar ContainerRole = "sidecar"
+	RolePod     ContainerRole = "pod"
 )
 
 // Container is one container of a workload.
 type Container struct {
 	Name  string
-	Role  Role
+	Role  ContainerRole
 	Image string
 	// State is waiting, running or terminated.
 	State string
@@ -172,7 +174,7 @@ func (r *Runner) Reasons() (n [numReasons]int) {
 // Equal reports whether two observations of a runner say the same. Rev, and what Apply adds, are not compared.
 func (r *Runner) Equal(o *Runner) bool {
 	return r.Ref == o.Ref && r.Incarnation == o.Incarnation && r.Verdict.Equal(o.Verdict) && r.Version == o.Version &&
-		r.Requested == o.Requested && r.Observed == o.Observed && r.Recovered.Equal(o.Recovered) && slices.EqualFunc(r.Failures, o.Failures, time.Time.Equal) &&
+		r.Requested == o.Requested && r.Observed == o.Observed && r.Mark.Equal(o.Mark) && r.Recovered.Equal(o.Recovered) && slices.EqualFunc(r.Failures, o.Failures, time.Time.Equal) &&
 		slices.Equal(r.Facts, o.Facts) && slices.Equal(r.Findings, o.Findings) && r.Offer.Equal(o.Offer) &&
 		slices.EqualFunc(r.Components, o.Components, Component.Equal) && slices.EqualFunc(r.Workloads, o.Workloads, Workload.Equal)
 }

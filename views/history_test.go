@@ -240,7 +240,7 @@ func TestEvidenceIsHostile(t *testing.T) {
 		e.Ref, e.Namespace, e.Name, e.Component, e.Image, e.Node, e.Fingerprint = r.Ref, a, a, a, a, a, a
 		e.Verdict = r.Verdict
 		e.Proof = store.Proof{Phase: a, Reason: a, Message: a, Owners: []string{a}, PullSecrets: []string{a}, RestartPolicy: a, RuntimeClass: a, Probe: a, Conditions: []store.ProofCondition{{Type: a, Status: a, Reason: a, Message: a}},
-			Containers: []store.ProofContainer{{Name: a, Role: store.Role(a), Image: a, Limits: []string{a}, State: store.ProofState{State: a, Reason: a, Message: a}}}, Events: []store.ProofEvent{{Reason: a, Message: a, About: a}}, Node: &store.ProofNode{Name: a, Ready: a, Reason: a}}
+			Containers: []store.ProofContainer{{Name: a, Role: store.ContainerRole(a), Image: a, Limits: []string{a}, State: store.ProofState{State: a, Reason: a, Message: a}}}, Events: []store.ProofEvent{{Reason: a, Message: a, About: a}}, Node: &store.ProofNode{Name: a, Ready: a, Reason: a}}
 		e.Logs = []store.Log{{Container: a, Text: a + "\n" + a}, {Container: a, Problem: a}}
 		e.ID = a
 		s := store.NewSnapshot([]*store.Runner{r}, nil, StoryTime)

@@ -203,7 +203,7 @@ func storyHostile() []*store.Runner {
 		r.Verdict, r.Components[0].Verdict, r.Components[0].Image, r.Components[0].Kind = v, v, a, a
 		r.Components[0].Probe = store.Probe{URL: a, Problem: a}
 		r.Workloads = []store.Workload{{Namespace: a, Name: a, UID: a, Component: a, Verdict: v, Phase: a, Node: a, Created: ago(time.Hour),
-			Containers: []store.Container{{Name: a, Role: store.Role(a), Image: a, State: a, Reason: a, Message: a, HasExit: true, ExitCode: -1}}}}
+			Containers: []store.Container{{Name: a, Role: store.ContainerRole(a), Image: a, State: a, Reason: a, Message: a, HasExit: true, ExitCode: -1}}}}
 		out = append(out, r)
 	}
 	return out

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -27,50 +29,98 @@ func router(rt routing) http.Handler {
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = rt.answerError
 	// From the outside in. All of it comes before routing, so that an address without a route gets it too.
-	e.Pre(rt.identify, rt.record, rt.recoverPanic, secure, rt.checkHost, crossOrigin())
-	routes(e, rt.handlers)
+	e.Pre(rt.identify, rt.record, rt.recoverPanic, secure, rt.checkHost, crossOrigin(), rt.recognise)
+	for _, r := range routes(rt.handlers) {
+		e.Match(r.Methods, r.Path, allow(r.Need, r.handler))
+	}
 	return http.MaxBytesHandler(e, maxBody)
 }
 
-// routes is every address the board answers.
-func routes(e *echo.Echo, h *handlers.Handlers) {
-	get := func(path string, f echo.HandlerFunc) { e.Match([]string{http.MethodGet, http.MethodHead}, path, f) }
-	const runner = "/runners/:cluster/:system/:namespace/:name"
+// Route is one address of the board: who may ask for it, and what answers.
+type Route struct {
+	Methods []string
+	Path    string
+	// Need is the role that it takes. Nobody is for what is open to all: what signing in needs, and what carries a secret of its own, such
+	// as a runner's token or a manifest's link.
+	Need store.Role
+	// Acts says that it changes something.
+	Acts    bool
+	handler echo.HandlerFunc
+}
 
-	get("/", h.Fleet)
-	get("/stream", h.FleetStream)
-	get(runner, h.Runner)
-	get(runner+"/stream", h.RunnerStream)
-	get("/failures", h.FailureList)
-	get("/failures/stream", h.FailureListStream)
-	get("/failures/:id", h.Failure)
-	get("/failures/:id/stream", h.FailureStream)
-	get("/board", h.Board)
-	get("/board/stream", h.BoardStream)
-	get("/findings", h.Findings)
-	get("/findings/stream", h.FindingsStream)
-	e.POST("/findings/accept", h.AcceptFinding)
-	get("/versions", h.Versions)
-	get("/versions/stream", h.VersionsStream)
-	get("/place", h.Place)
-	get("/place/stream", h.PlaceStream)
-	get("/icon.svg", h.Icon)
-	get("/static/*", echo.WrapHandler(static.Handler()))
+// read is a route that only reads, and write one that changes something.
+func read(need store.Role, path string, f echo.HandlerFunc) Route {
+	return Route{Methods: []string{http.MethodGet, http.MethodHead}, Path: path, Need: need, handler: f}
+}
+
+func write(need store.Role, method, path string, f echo.HandlerFunc) Route {
+	return Route{Methods: []string{method}, Path: path, Need: need, Acts: true, handler: f}
+}
+
+const runnerPath = "/runners/:cluster/:system/:namespace/:name"
+
+// routes is every address the board answers.
+func routes(h *handlers.Handlers) []Route {
+	all := [][]Route{pages(h), assets(h)}
 	if h.TakesReports() {
-		reports(e, h)
+		all = append(all, reports(h))
+	}
+	return slices.Concat(all...)
+}
+
+// pages are for people.
+func pages(h *handlers.Handlers) []Route {
+	return []Route{
+		read(store.Viewer, "/", h.Fleet),
+		read(store.Viewer, "/stream", h.FleetStream),
+		read(store.Viewer, runnerPath, h.Runner),
+		read(store.Viewer, runnerPath+"/stream", h.RunnerStream),
+		read(store.Viewer, "/failures", h.FailureList),
+		read(store.Viewer, "/failures/stream", h.FailureListStream),
+		read(store.Viewer, "/failures/:id", h.Failure),
+		read(store.Viewer, "/failures/:id/stream", h.FailureStream),
+		read(store.Viewer, "/board", h.Board),
+		read(store.Viewer, "/board/stream", h.BoardStream),
+		read(store.Viewer, "/findings", h.Findings),
+		read(store.Viewer, "/findings/stream", h.FindingsStream),
+		write(store.Operator, http.MethodPost, "/findings/accept", h.AcceptFinding),
+		read(store.Viewer, "/versions", h.Versions),
+		read(store.Viewer, "/versions/stream", h.VersionsStream),
+		read(store.Viewer, "/place", h.Place),
+		read(store.Viewer, "/place/stream", h.PlaceStream),
 	}
 }
 
-// reports is where runners report themselves: Plue's four calls, and the control channel.
-func reports(e *echo.Echo, h *handlers.Handlers) {
-	e.POST("/internal/runners/register", h.RegisterRunner)
-	e.POST("/internal/runners/:pod/heartbeat", h.Heartbeat)
-	e.POST("/internal/tasks", h.QueueTask)
-	e.POST("/internal/tasks/:id/stream", h.TaskEvent)
-	e.POST("/internal/tasks/:id/complete", h.CompleteTask)
-	e.GET("/internal/runners/:id/control", h.ControlChannel)
-	e.POST("/internal/runners/:id/control/ack", h.AcknowledgeCommand)
-	e.POST("/internal/runners/:id/enable", h.AskRunner(store.Enabled))
-	e.POST("/internal/runners/:id/disable", h.AskRunner(store.Disabled))
-	e.POST("/internal/runners/:id/delete", h.AskRunner(store.Deleting))
+// assets are what pages are made of; they tell nothing.
+func assets(h *handlers.Handlers) []Route {
+	return []Route{
+		read(store.Nobody, "/icon.svg", h.Icon),
+		read(store.Nobody, "/static/*", echo.WrapHandler(static.Handler())),
+	}
+}
+
+// reports is where runners report themselves: Plue's four calls, and the control channel. Each call carries a token of its own.
+func reports(h *handlers.Handlers) []Route {
+	return []Route{
+		write(store.Nobody, http.MethodPost, "/internal/runners/register", h.RegisterRunner),
+		write(store.Nobody, http.MethodPost, "/internal/runners/:pod/heartbeat", h.Heartbeat),
+		write(store.Nobody, http.MethodPost, "/internal/tasks", h.QueueTask),
+		write(store.Nobody, http.MethodPost, "/internal/tasks/:id/stream", h.TaskEvent),
+		write(store.Nobody, http.MethodPost, "/internal/tasks/:id/complete", h.CompleteTask),
+		{Methods: []string{http.MethodGet}, Path: "/internal/runners/:id/control", Acts: true, handler: h.ControlChannel},
+		write(store.Nobody, http.MethodPost, "/internal/runners/:id/control/ack", h.AcknowledgeCommand),
+		write(store.Nobody, http.MethodPost, "/internal/runners/:id/enable", h.AskRunner(store.Enabled)),
+		write(store.Nobody, http.MethodPost, "/internal/runners/:id/disable", h.AskRunner(store.Disabled)),
+		write(store.Nobody, http.MethodPost, "/internal/runners/:id/delete", h.AskRunner(store.Deleting)),
+	}
+}
+
+// allow lets through who has the role that a route needs.
+func allow(need store.Role, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if p := handlers.PersonOf(c); !p.Role.May(need) {
+			return fmt.Errorf("%w: this takes the role %s", store.ErrForbidden, need)
+		}
+		return next(c)
+	}
 }

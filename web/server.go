@@ -45,6 +45,9 @@ type Options struct {
 	Failures handlers.Failures
 	// Acceptances keeps what people accept; nil when nothing can be accepted here.
 	Acceptances handlers.Acceptances
+	// Actions and Audit are nil for a board that changes nothing.
+	Actions handlers.Actions
+	Audit   handlers.Audit
 	// Systems are the runner systems there are.
 	Systems []string
 	// Reports takes what runners report themselves; nil for none.
@@ -105,7 +108,7 @@ func New(o Options) (*Server, error) {
 	m := newMetrics(o.Registry, o.Version, o.Live)
 	streams := o.Streams
 	streams.Rendered, streams.Published = m.rendered, m.published
-	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Systems: o.Systems, Version: o.Version,
+	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})

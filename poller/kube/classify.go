@@ -40,7 +40,7 @@ type Facts struct {
 // PodVerdict is a verdict and the role of the container it rests on; RolePod when it rests on none.
 type PodVerdict struct {
 	store.Verdict
-	Role store.Role
+	Role store.ContainerRole
 }
 
 // Classify decides how a pod is and why. It is pure: the rules, and the sentences, are those of testdata/statuses/README.md, whose
@@ -165,7 +165,7 @@ func (e *exam) graced(on subject, reason store.Reason, raw, why string) {
 // subject is what a finding is about: the pod, or one of its containers.
 type subject struct {
 	container string
-	role      store.Role
+	role      store.ContainerRole
 	order     int
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // roleOf says what a container is for. Init containers that restart always are native sidecars.
-func roleOf(c *corev1.Container, init bool, main string) store.Role {
+func roleOf(c *corev1.Container, init bool, main string) store.ContainerRole {
 	switch {
 	case init && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways:
 		return store.RoleSidecar
@@ -56,7 +56,7 @@ func (e *exam) containers() {
 	}
 }
 
-func (e *exam) container(c *corev1.Container, role store.Role, order int) {
+func (e *exam) container(c *corev1.Container, role store.ContainerRole, order int) {
 	s := e.statuses[c.Name]
 	if s == nil {
 		return

@@ -65,7 +65,7 @@ func see(sys *systems.System, f Facts, v *systems.View) PodVerdict {
 }
 
 // roleIn is what a container of a pod is for.
-func roleIn(pod *corev1.Pod, main, container string) store.Role {
+func roleIn(pod *corev1.Pod, main, container string) store.ContainerRole {
 	for _, c := range containersOf(pod, main) {
 		if c.Name == container {
 			return c.Role

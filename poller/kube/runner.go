@@ -111,7 +111,7 @@ func containersOf(pod *corev1.Pod, main string) []store.Container {
 	return out
 }
 
-func containerOf(c *corev1.Container, role store.Role, s *corev1.ContainerStatus) store.Container {
+func containerOf(c *corev1.Container, role store.ContainerRole, s *corev1.ContainerStatus) store.Container {
 	out := store.Container{Name: c.Name, Role: role, Image: c.Image, State: "waiting"}
 	if s == nil {
 		return out

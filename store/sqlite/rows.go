@@ -161,16 +161,16 @@ func componentOf(x db.Component) store.Component {
 
 // container is store.Container with the names it has in JSON.
 type container struct {
-	Name     string     `json:"name"`
-	Role     store.Role `json:"role"`
-	Image    string     `json:"image"`
-	State    string     `json:"state"`
-	Reason   string     `json:"reason,omitempty"`
-	Message  string     `json:"message,omitempty"`
-	ExitCode int32      `json:"exitCode,omitempty"`
-	HasExit  bool       `json:"hasExit,omitempty"`
-	Restarts int32      `json:"restarts,omitempty"`
-	Ready    bool       `json:"ready,omitempty"`
+	Name     string              `json:"name"`
+	Role     store.ContainerRole `json:"role"`
+	Image    string              `json:"image"`
+	State    string              `json:"state"`
+	Reason   string              `json:"reason,omitempty"`
+	Message  string              `json:"message,omitempty"`
+	ExitCode int32               `json:"exitCode,omitempty"`
+	HasExit  bool                `json:"hasExit,omitempty"`
+	Restarts int32               `json:"restarts,omitempty"`
+	Ready    bool                `json:"ready,omitempty"`
 }
 
 func workloadRow(runner int64, w *store.Workload) db.Workload {

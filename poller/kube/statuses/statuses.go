@@ -61,7 +61,7 @@ type Verdict struct {
 }
 
 // Worded puts a verdict of the classifier into the words of a key.
-func Worded(v store.Verdict, role store.Role, now time.Time) Verdict {
+func Worded(v store.Verdict, role store.ContainerRole, now time.Time) Verdict {
 	out := Verdict{v.Health.String(), v.Reason.String(), v.Raw, v.Container, string(role), v.Why.At(now), ""}
 	if !v.Next.IsZero() {
 		out.Next = v.Next.UTC().Format(time.RFC3339)
