@@ -59,7 +59,7 @@ func newRow(r *store.Runner) row {
 	if unwell(r) {
 		v.Why, v.Inspect = parts(r.Why), store.Clean(r.Inspect, lineLimit)
 	} else if r.Unproven && r.Observed != store.Disabled {
-		v.Note = "Green by time alone: it has no probe."
+		v.Note = "Green by time alone: no probe proves it."
 	}
 	if !unwell(r) && r.Observed != store.Disabled && r.Doubts > 0 {
 		v.Doubts = plural(r.Doubts, "finding")
@@ -100,7 +100,7 @@ func newChip(r *store.Runner, c *store.Component) chip {
 	if r.Observed == store.Disabled {
 		ch.mark = disabledMark
 	}
-	if c.Version != r.Version {
+	if c.Version != r.Version && !bodiless(c) {
 		ch.Detail = strings.TrimSpace(version(c.Version) + " " + ch.Detail)
 	}
 	if c.Restarts > 0 {

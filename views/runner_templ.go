@@ -329,7 +329,7 @@ func runnerHead(m RunnerModel) templ.Component {
 			}
 		}
 		if m.unproven {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<span class=\"q\">green by time alone: it has no probe</span> ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<span class=\"q\">green by time alone: no probe proves it</span> ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -110,12 +110,16 @@ func emptyLeaf(s *store.Snapshot) leaf {
 }
 
 // scope is one place that was looked at.
-type scope struct{ Cluster, Text string }
+type scope struct {
+	Cluster, Where string
+	Looks          []string
+}
 
 func (l leaf) scopes() (out []scope) {
 	lines := strings.Split(l.lines, "\n")
 	for i := 0; i+1 < len(lines); i += 2 {
-		out = append(out, scope{lines[i], lines[i+1]})
+		looks, where, _ := strings.Cut(lines[i+1], " — ")
+		out = append(out, scope{lines[i], where, strings.Split(looks, "; ")})
 	}
 	return out
 }

@@ -107,7 +107,22 @@ func NewVersionsModel(s *store.Snapshot, newest versions.Newest, since map[store
 		at.Lines = append(at.Lines, *v)
 	}
 	m.summary = versionSummary(len(order), behind, rolling)
+	m.troubleFirst()
 	return m
+}
+
+// troubleFirst puts the lines in which somebody is behind or moves before the others, and the systems that have such lines.
+func (m *VersionsModel) troubleFirst() {
+	quiet := func(l lineView) int {
+		if len(l.Behind)+len(l.Rolling) > 0 {
+			return 0
+		}
+		return 1
+	}
+	for i := range m.systems {
+		slices.SortStableFunc(m.systems[i].Lines, func(a, b lineView) int { return quiet(a) - quiet(b) })
+	}
+	slices.SortStableFunc(m.systems, func(a, b systemVersions) int { return quiet(a.Lines[0]) - quiet(b.Lines[0]) })
 }
 
 func versionSummary(lines, behind, rolling int) string {

@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -140,7 +141,13 @@ func waiting(s *corev1.ContainerStatus) string {
 	return s.State.Waiting.Reason
 }
 
-func (e *exam) add(c candidate) { e.found = append(e.found, c) }
+// add keeps a finding. A sentence that ends with a message that was cut ends there, without a full stop.
+func (e *exam) add(c candidate) {
+	if cut, ok := strings.CutSuffix(string(c.Why), "…."); ok {
+		c.Why = store.Sentence(cut + "…")
+	}
+	e.found = append(e.found, c)
+}
 
 // onPod adds a finding that rests on the pod as a whole.
 func (e *exam) onPod(h store.Health, reason store.Reason, raw, why string, next time.Time) {
