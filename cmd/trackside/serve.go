@@ -66,23 +66,12 @@ const keepRollups = 400 * 24 * time.Hour
 
 // Run wires everything together and serves until the context ends.
 func (s serveCmd) Run(ctx context.Context) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	log := newLogger(os.Stderr, s.LogFormat, s.LogLevel)
-	klog.SetLogger(logr.FromSlogHandler(quiet{log.Handler()}))
+	log := s.prepare()
 	if err := static.Check(); err != nil {
 		return err
 	}
-	targets, err := s.targets()
+	targets, aliases, err := s.asked()
 	if err != nil {
-		return err
-	}
-	aliases, err := s.aliases(aliasesOf(targets))
-	if err != nil {
-		return err
-	}
-	if aliases, err = s.besideAliases(aliases); err != nil {
 		return err
 	}
 	db, err := sqlite.Open(ctx, s.Data)
@@ -127,6 +116,28 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
+}
+
+// prepare sets what holds for the whole process, and returns where it logs.
+func (s serveCmd) prepare() *slog.Logger {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	log := newLogger(os.Stderr, s.LogFormat, s.LogLevel)
+	klog.SetLogger(logr.FromSlogHandler(quiet{log.Handler()}))
+	return log
+}
+
+// asked are the clusters to watch, and the aliases of all sources: theirs, and those of the sources beside them.
+func (s serveCmd) asked() (targets []target, aliases []string, err error) {
+	if targets, err = s.targets(); err != nil {
+		return nil, nil, err
+	}
+	if aliases, err = s.aliases(aliasesOf(targets)); err != nil {
+		return nil, nil, err
+	}
+	aliases, err = s.besideAliases(aliases)
+	return targets, aliases, err
 }
 
 // acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.
