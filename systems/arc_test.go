@@ -200,103 +200,110 @@ func (s *scaleSet) look(at time.Time, prior *store.Runner) *store.Runner {
 	return &r
 }
 
+// ephemeral is the kind of the object that stands for one runner of a scale set.
+const ephemeral = "EphemeralRunner"
+
+// fail makes a runner fail for good, as its controller says it.
+func (s *scaleSet) fail() {
+	s.set(ephemeral, "status", "phase", "Failed")
+	s.set(ephemeral, "status", "ready", false)
+	s.set(ephemeral, "status", "reason", "TooManyPodFailures")
+	s.set(ephemeral, "status", "message", "Pod has failed to start more than 5 times: ")
+	s.set(ephemeral, "status", "failures", map[string]any{"a": "2026-11-20T11:50:00Z", "b": "2026-11-20T11:55:00Z", "c": true})
+}
+
+// arcCases change one thing each in a scale set that is well.
+var arcCases = []struct {
+	name   string
+	change func(*scaleSet)
+	after  time.Duration
+	// what is looked at: a component, or work by the beginning of its name
+	component, work string
+	health          store.Health
+	reason          store.Reason
+	raw, why        string
+}{
+	{name: "all is well", component: "scale-set", health: store.Healthy, why: "scale-set has 2 of 2 runners."},
+	{name: "a job proves its runner", work: "linux-x64-7k2pd-runner-4wc2h", health: store.Healthy, why: "linux-x64-7k2pd-runner-4wc2h runs the job build (linux, go) of acme/shop (run 17234567890)."},
+	{name: "a runner fails for good", change: func(s *scaleSet) { s.fail(); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.CrashLoop, raw: "TooManyPodFailures",
+		why: "linux-x64-7k2pd-runner-4wc2h has failed for good and keeps its place in the scale set until it is deleted: Pod has failed to start more than 5 times."},
+	{name: "a failed runner keeps its place", change: func(s *scaleSet) { s.fail(); s.podless() }, component: "scale-set", health: store.Degraded, raw: "TooManyPodFailures",
+		why: "scale-set: 1 runner failed for good and keeps its place: Pod has failed to start more than 5 times. Delete them once the cause is gone."},
+	{name: "failed runners use up the maximum", change: func(s *scaleSet) { s.fail(); s.set("AutoscalingRunnerSet", "spec", "maxRunners", int64(1)) }, component: "scale-set", health: store.Unhealthy, reason: store.CrashLoop, raw: "TooManyPodFailures",
+		why: "scale-set: runners that failed for good take all 1 places that maxRunners gives it: Pod has failed to start more than 5 times. Delete them once the cause is gone."},
+	{name: "a pod that the API server refuses", change: func(s *scaleSet) { s.fail(); s.set(ephemeral, "status", "reason", "InvalidPod"); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.ConfigInvalid, raw: "InvalidPod", why: "*"},
+	{name: "a failure of a later version", change: func(s *scaleSet) {
+		s.fail()
+		s.set(ephemeral, "status", "reason", "Odd\x02\n")
+		s.set(ephemeral, "status", "message", nil)
+		s.podless()
+	}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.StartFailed, raw: "Odd\x02\n",
+		why: "linux-x64-7k2pd-runner-4wc2h has failed for good and keeps its place in the scale set until it is deleted: Odd."},
+	{name: "a runner whose pod is made anew", change: func(s *scaleSet) {
+		s.set(ephemeral, "status", "failures", map[string]any{"a": "2026-11-20T11:58:00Z", "b": "2026-11-20T11:50:30Z"})
+		s.set(ephemeral, "status", "message", "The node was low on resource: memory.")
+	}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Degraded, raw: "PodFailures",
+		why: "linux-x64-7k2pd-runner-4wc2h is made anew after its pod failed 2 min ago, failure 2 of 5: The node was low on resource: memory."},
+	{name: "failures of long ago", change: func(s *scaleSet) { s.set(ephemeral, "status", "failures", map[string]any{"a": "2026-11-20T11:40:00Z"}) }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Healthy, why: "*"},
+	{name: "failures without a time", change: func(s *scaleSet) { s.set(ephemeral, "status", "failures", map[string]any{"a": true}) }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Healthy, why: "*"},
+	{name: "drift, just now", change: (*scaleSet).podless, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Degraded, raw: "PodMissing",
+		why: "linux-x64-7k2pd-runner-4wc2h is Running by its own word but has had no pod for 0 s; grace ends in 1 min."},
+	{name: "drift", change: (*scaleSet).podless, after: 2 * time.Minute, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.RuntimeLost, raw: "PodMissing",
+		why: "linux-x64-7k2pd-runner-4wc2h is Running by its own word but has had no pod for 2 min."},
+	{name: "not registered, young", change: func(s *scaleSet) {
+		s.podless()
+		s.set(ephemeral, "status", "phase", nil)
+		s.set(ephemeral, "status", "ready", false)
+		s.set(ephemeral, "status", "runnerId", nil)
+		s.of(ephemeral).Created = now.Add(-20 * time.Second)
+	}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Degraded, raw: "NotRegistered",
+		why: "linux-x64-7k2pd-runner-4wc2h has not been registered at GitHub for 20 s, and gets no pod before; grace ends in 40 s."},
+	{name: "not registered", change: func(s *scaleSet) {
+		s.podless()
+		s.set(ephemeral, "status", "phase", "Pending")
+		s.set(ephemeral, "status", "ready", false)
+		s.set(ephemeral, "status", "runnerId", float64(0))
+	}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.StartFailed, raw: "NotRegistered",
+		why: "linux-x64-7k2pd-runner-4wc2h has not been registered at GitHub for 1 h, and gets no pod before."},
+	{name: "registered and without a pod", change: func(s *scaleSet) {
+		s.podless()
+		s.set(ephemeral, "status", "phase", "Pending")
+		s.set(ephemeral, "status", "ready", false)
+	}, after: 61 * time.Second, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.StartFailed, raw: "NoPod", why: "linux-x64-7k2pd-runner-4wc2h has had no pod for 1 min."},
+	{name: "a runner of an old version", change: func(s *scaleSet) { s.set(ephemeral, "status", "phase", "Outdated"); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.ConfigInvalid, raw: "Outdated",
+		why: "linux-x64-7k2pd-runner-4wc2h runs a version that GitHub no longer serves: set a newer runner image."},
+	{name: "a runner that has finished", change: func(s *scaleSet) { s.set(ephemeral, "status", "phase", "Succeeded"); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h"},
+	{name: "a runner on its way out", change: func(s *scaleSet) { s.of(ephemeral).Deleting = true; s.podless() }, after: time.Hour, work: "linux-x64-7k2pd-runner-4wc2h"},
+	{name: "a scale set that GitHub refuses", change: func(s *scaleSet) { s.set("AutoscalingRunnerSet", "status", "phase", "Outdated") }, component: "scale-set", health: store.Unhealthy, reason: store.ConfigInvalid, raw: "Outdated",
+		why: "scale-set takes no jobs: GitHub no longer serves its runners' version. Set a newer runner image in its template."},
+	{name: "one that has no listener then", change: func(s *scaleSet) {
+		s.set("AutoscalingRunnerSet", "status", "phase", "Outdated")
+		s.runner.Components = nil
+	}, component: "listener"},
+	{name: "a scale set on its way out", change: func(s *scaleSet) { s.of("AutoscalingRunnerSet").Deleting = true }, component: "scale-set", health: store.Degraded, raw: "Deleting", why: "scale-set is being deleted."},
+	{name: "a scale set that may have none", change: func(s *scaleSet) { s.set("AutoscalingRunnerSet", "spec", "maxRunners", int64(0)) }, component: "scale-set", health: store.Degraded, raw: "ScaledToZero", why: "scale-set may have no runners: its maxRunners is 0."},
+	{name: "one that is scaling up", change: func(s *scaleSet) { s.set("EphemeralRunnerSet", "spec", "replicas", int64(3)) }, after: 30 * time.Second, component: "scale-set", health: store.Healthy, raw: "NotScaling", why: "scale-set is making 1 of 3 runners."},
+	{name: "one whose controller is away", change: func(s *scaleSet) { s.set("EphemeralRunnerSet", "spec", "replicas", int64(5)) }, after: 3 * time.Minute, component: "scale-set", health: store.Degraded, raw: "NotScaling",
+		why: "scale-set lacks 3 of 5 runners for 3 min: its controller does not make them."},
+	{name: "the listener's pod is gone", change: func(s *scaleSet) { s.runner.Components = nil }, component: "listener", health: store.Degraded, raw: "ListenerMissing",
+		why: "The scale set has had a listener without a pod for 0 s: GitHub's jobs do not reach it; grace ends in 1 min."},
+	{name: "and stays away", change: func(s *scaleSet) { s.runner.Components = nil }, after: time.Minute, component: "listener", health: store.Unhealthy, reason: store.RuntimeLost, raw: "ListenerMissing",
+		why: "The scale set has had a listener without a pod for 1 min: GitHub's jobs do not reach it."},
+	{name: "a listener that never was", change: func(s *scaleSet) {
+		s.runner.Components = nil
+		s.without("AutoscalingListener")
+		s.without(ephemeral)
+		s.set("AutoscalingRunnerSet", "status", "phase", "Pending")
+	}, after: time.Hour, component: "listener", health: store.Unhealthy, reason: store.StartFailed, raw: "ListenerMissing", why: "The scale set has had no listener for 1 h: GitHub's jobs do not reach it."},
+	{name: "statuses of any shape", change: func(s *scaleSet) {
+		for i := range s.objects {
+			s.objects[i].Custom = map[string]any{"status": "x", "spec": []any{map[string]any{"maxRunners": "many"}}}
+		}
+	}, component: "scale-set", health: store.Healthy, why: "scale-set has 2 of 0 runners."},
+}
+
 func TestARC(t *testing.T) {
-	const runner = "EphemeralRunner"
-	fail := func(s *scaleSet) {
-		s.set(runner, "status", "phase", "Failed")
-		s.set(runner, "status", "ready", false)
-		s.set(runner, "status", "reason", "TooManyPodFailures")
-		s.set(runner, "status", "message", "Pod has failed to start more than 5 times: ")
-		s.set(runner, "status", "failures", map[string]any{"a": "2026-11-20T11:50:00Z", "b": "2026-11-20T11:55:00Z", "c": true})
-	}
-	for _, c := range []struct {
-		name   string
-		change func(*scaleSet)
-		after  time.Duration
-		// what is looked at: a component, or work by the beginning of its name
-		component, work string
-		health          store.Health
-		reason          store.Reason
-		raw, why        string
-	}{
-		{name: "all is well", component: "scale-set", health: store.Healthy, why: "scale-set has 2 of 2 runners."},
-		{name: "a job proves its runner", work: "linux-x64-7k2pd-runner-4wc2h", health: store.Healthy, why: "linux-x64-7k2pd-runner-4wc2h runs the job build (linux, go) of acme/shop (run 17234567890)."},
-		{name: "a runner fails for good", change: func(s *scaleSet) { fail(s); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.CrashLoop, raw: "TooManyPodFailures",
-			why: "linux-x64-7k2pd-runner-4wc2h has failed for good and keeps its place in the scale set until it is deleted: Pod has failed to start more than 5 times."},
-		{name: "a failed runner keeps its place", change: func(s *scaleSet) { fail(s); s.podless() }, component: "scale-set", health: store.Degraded, raw: "TooManyPodFailures",
-			why: "scale-set: 1 runner failed for good and keeps its place: Pod has failed to start more than 5 times. Delete them once the cause is gone."},
-		{name: "failed runners use up the maximum", change: func(s *scaleSet) { fail(s); s.set("AutoscalingRunnerSet", "spec", "maxRunners", int64(1)) }, component: "scale-set", health: store.Unhealthy, reason: store.CrashLoop, raw: "TooManyPodFailures",
-			why: "scale-set: runners that failed for good take all 1 places that maxRunners gives it: Pod has failed to start more than 5 times. Delete them once the cause is gone."},
-		{name: "a pod that the API server refuses", change: func(s *scaleSet) { fail(s); s.set(runner, "status", "reason", "InvalidPod"); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.ConfigInvalid, raw: "InvalidPod", why: "*"},
-		{name: "a failure of a later version", change: func(s *scaleSet) {
-			fail(s)
-			s.set(runner, "status", "reason", "Odd\x02\n")
-			s.set(runner, "status", "message", nil)
-			s.podless()
-		}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.StartFailed, raw: "Odd\x02\n",
-			why: "linux-x64-7k2pd-runner-4wc2h has failed for good and keeps its place in the scale set until it is deleted: Odd."},
-		{name: "a runner whose pod is made anew", change: func(s *scaleSet) {
-			s.set(runner, "status", "failures", map[string]any{"a": "2026-11-20T11:58:00Z", "b": "2026-11-20T11:50:30Z"})
-			s.set(runner, "status", "message", "The node was low on resource: memory.")
-		}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Degraded, raw: "PodFailures",
-			why: "linux-x64-7k2pd-runner-4wc2h is made anew after its pod failed 2 min ago, failure 2 of 5: The node was low on resource: memory."},
-		{name: "failures of long ago", change: func(s *scaleSet) { s.set(runner, "status", "failures", map[string]any{"a": "2026-11-20T11:40:00Z"}) }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Healthy, why: "*"},
-		{name: "failures without a time", change: func(s *scaleSet) { s.set(runner, "status", "failures", map[string]any{"a": true}) }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Healthy, why: "*"},
-		{name: "drift, just now", change: (*scaleSet).podless, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Degraded, raw: "PodMissing",
-			why: "linux-x64-7k2pd-runner-4wc2h is Running by its own word but has had no pod for 0 s; grace ends in 1 min."},
-		{name: "drift", change: (*scaleSet).podless, after: 2 * time.Minute, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.RuntimeLost, raw: "PodMissing",
-			why: "linux-x64-7k2pd-runner-4wc2h is Running by its own word but has had no pod for 2 min."},
-		{name: "not registered, young", change: func(s *scaleSet) {
-			s.podless()
-			s.set(runner, "status", "phase", nil)
-			s.set(runner, "status", "ready", false)
-			s.set(runner, "status", "runnerId", nil)
-			s.of(runner).Created = now.Add(-20 * time.Second)
-		}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Degraded, raw: "NotRegistered",
-			why: "linux-x64-7k2pd-runner-4wc2h has not been registered at GitHub for 20 s, and gets no pod before; grace ends in 40 s."},
-		{name: "not registered", change: func(s *scaleSet) {
-			s.podless()
-			s.set(runner, "status", "phase", "Pending")
-			s.set(runner, "status", "ready", false)
-			s.set(runner, "status", "runnerId", float64(0))
-		}, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.StartFailed, raw: "NotRegistered",
-			why: "linux-x64-7k2pd-runner-4wc2h has not been registered at GitHub for 1 h, and gets no pod before."},
-		{name: "registered and without a pod", change: func(s *scaleSet) {
-			s.podless()
-			s.set(runner, "status", "phase", "Pending")
-			s.set(runner, "status", "ready", false)
-		}, after: 61 * time.Second, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.StartFailed, raw: "NoPod", why: "linux-x64-7k2pd-runner-4wc2h has had no pod for 1 min."},
-		{name: "a runner of an old version", change: func(s *scaleSet) { s.set(runner, "status", "phase", "Outdated"); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h", health: store.Unhealthy, reason: store.ConfigInvalid, raw: "Outdated",
-			why: "linux-x64-7k2pd-runner-4wc2h runs a version that GitHub no longer serves: set a newer runner image."},
-		{name: "a runner that has finished", change: func(s *scaleSet) { s.set(runner, "status", "phase", "Succeeded"); s.podless() }, work: "linux-x64-7k2pd-runner-4wc2h"},
-		{name: "a runner on its way out", change: func(s *scaleSet) { s.of(runner).Deleting = true; s.podless() }, after: time.Hour, work: "linux-x64-7k2pd-runner-4wc2h"},
-		{name: "a scale set that GitHub refuses", change: func(s *scaleSet) { s.set("AutoscalingRunnerSet", "status", "phase", "Outdated") }, component: "scale-set", health: store.Unhealthy, reason: store.ConfigInvalid, raw: "Outdated",
-			why: "scale-set takes no jobs: GitHub no longer serves its runners' version. Set a newer runner image in its template."},
-		{name: "one that has no listener then", change: func(s *scaleSet) {
-			s.set("AutoscalingRunnerSet", "status", "phase", "Outdated")
-			s.runner.Components = nil
-		}, component: "listener"},
-		{name: "a scale set on its way out", change: func(s *scaleSet) { s.of("AutoscalingRunnerSet").Deleting = true }, component: "scale-set", health: store.Degraded, raw: "Deleting", why: "scale-set is being deleted."},
-		{name: "a scale set that may have none", change: func(s *scaleSet) { s.set("AutoscalingRunnerSet", "spec", "maxRunners", int64(0)) }, component: "scale-set", health: store.Degraded, raw: "ScaledToZero", why: "scale-set may have no runners: its maxRunners is 0."},
-		{name: "one that is scaling up", change: func(s *scaleSet) { s.set("EphemeralRunnerSet", "spec", "replicas", int64(3)) }, after: 30 * time.Second, component: "scale-set", health: store.Healthy, raw: "NotScaling", why: "scale-set is making 1 of 3 runners."},
-		{name: "one whose controller is away", change: func(s *scaleSet) { s.set("EphemeralRunnerSet", "spec", "replicas", int64(5)) }, after: 3 * time.Minute, component: "scale-set", health: store.Degraded, raw: "NotScaling",
-			why: "scale-set lacks 3 of 5 runners for 3 min: its controller does not make them."},
-		{name: "the listener's pod is gone", change: func(s *scaleSet) { s.runner.Components = nil }, component: "listener", health: store.Degraded, raw: "ListenerMissing",
-			why: "The scale set has had a listener without a pod for 0 s: GitHub's jobs do not reach it; grace ends in 1 min."},
-		{name: "and stays away", change: func(s *scaleSet) { s.runner.Components = nil }, after: time.Minute, component: "listener", health: store.Unhealthy, reason: store.RuntimeLost, raw: "ListenerMissing",
-			why: "The scale set has had a listener without a pod for 1 min: GitHub's jobs do not reach it."},
-		{name: "a listener that never was", change: func(s *scaleSet) {
-			s.runner.Components = nil
-			s.without("AutoscalingListener")
-			s.without(runner)
-			s.set("AutoscalingRunnerSet", "status", "phase", "Pending")
-		}, after: time.Hour, component: "listener", health: store.Unhealthy, reason: store.StartFailed, raw: "ListenerMissing", why: "The scale set has had no listener for 1 h: GitHub's jobs do not reach it."},
-		{name: "statuses of any shape", change: func(s *scaleSet) {
-			for i := range s.objects {
-				s.objects[i].Custom = map[string]any{"status": "x", "spec": []any{map[string]any{"maxRunners": "many"}}}
-			}
-		}, component: "scale-set", health: store.Healthy, why: "scale-set has 2 of 0 runners."},
-	} {
+	for _, c := range arcCases {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScaleSet(t)
 			if c.change != nil {

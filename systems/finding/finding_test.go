@@ -62,92 +62,94 @@ func TestASoundObjectHasNoFinding(t *testing.T) {
 	}
 }
 
+// rules break one thing each in a sound object.
+var rules = []struct {
+	name   string
+	change func(*finding.Subject)
+	want   string // code and field; blank for nothing
+	say    string // what the sentence says
+}{
+	{"no readiness", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = nil }, "readiness-probe-missing spec.template.spec.containers[agent].readinessProbe", "no readiness probe"},
+	{"no readiness of a sidecar", func(s *finding.Subject) { s.Spec.Containers[1].ReadinessProbe = nil }, "", ""},
+	{"no readiness of a schedule", func(s *finding.Subject) { s.Kind = "CronJob"; s.Spec.Containers[0].ReadinessProbe = nil }, "", ""},
+	{"no readiness of work", func(s *finding.Subject) { s.Component = ""; s.Spec.Containers[0].ReadinessProbe = nil }, "", ""},
+	{"no liveness", func(s *finding.Subject) { s.Spec.Containers[0].LivenessProbe = nil }, "liveness-probe-missing spec.template.spec.containers[agent].livenessProbe", "never restarted"},
+	{"vacuous readiness", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = exec("true") }, "readiness-probe-vacuous spec.template.spec.containers[agent].readinessProbe.exec.command", "“true”"},
+	{"vacuous liveness of a sidecar", func(s *finding.Subject) { s.Spec.Containers[1].LivenessProbe = exec("/bin/true") }, "liveness-probe-vacuous spec.template.spec.containers[sidecar].livenessProbe.exec.command", "always succeeds"},
+	{"vacuous start-up", func(s *finding.Subject) { s.Spec.Containers[0].StartupProbe = exec("sh", "-c", "exit 0") }, "liveness-probe-vacuous spec.template.spec.containers[agent].startupProbe.exec.command", "sh -c exit 0"},
+	{"a probe that looks", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = exec("buildctl", "debug", "workers") }, "", ""},
+	{"TCP readiness", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = tcp() }, "readiness-probe-tcp spec.template.spec.containers[agent].readinessProbe.tcpSocket", "TCP"},
+	{"TCP liveness", func(s *finding.Subject) { s.Spec.Containers[0].LivenessProbe = tcp() }, "liveness-probe-tcp spec.template.spec.containers[agent].livenessProbe.tcpSocket", "TCP"},
+	{"TCP start-up", func(s *finding.Subject) { s.Spec.Containers[0].StartupProbe = tcp() }, "", ""},
+	{"liveness under Never", func(s *finding.Subject) { s.Kind = "Pod"; s.Spec.RestartPolicy = corev1.RestartPolicyNever }, "liveness-under-never spec.containers[agent].livenessProbe", "Never"},
+	{"liveness of work under Never", func(s *finding.Subject) {
+		s.Kind, s.Component, s.Spec.RestartPolicy = "Pod", "", corev1.RestartPolicyNever
+	}, "liveness-under-never spec.containers[*].livenessProbe", "for good"},
+	{"no requests", func(s *finding.Subject) {
+		s.Spec.Containers[1].Resources = corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}}
+	},
+		"requests-missing spec.template.spec.containers[sidecar].resources.requests", "requests no cpu"},
+	{"no memory limit of an init container", func(s *finding.Subject) { s.Spec.InitContainers[0].Resources.Limits = nil }, "limits-missing spec.template.spec.initContainers[init].resources.limits.memory", "memory limit"},
+	{"no CPU limit", func(s *finding.Subject) {
+		s.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	}, "", ""},
+	{"latest", func(s *finding.Subject) { s.Spec.Containers[0].Image = "registry:5000/acme/agent:latest" }, "image-latest spec.template.spec.containers[agent].image", "registry:5000/acme/agent names no version"},
+	{"untagged", func(s *finding.Subject) { s.Spec.Containers[0].Image = "registry:5000/acme/agent" }, "image-latest spec.template.spec.containers[agent].image", ""},
+	{"a tag that moves", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:v1.2" }, "image-unpinned spec.template.spec.containers[agent].image", "acme/agent:v1.2"},
+	{"a tag that moves, by digest", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:main@sha256:00" }, "", ""},
+	{"a build's hash", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:main-4e9f2ca" }, "", ""},
+	{"a build's date", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:20260501" }, "", ""},
+	{"no image", func(s *finding.Subject) { s.Spec.Containers[0].Image = "" }, "", ""},
+	{"privileged", func(s *finding.Subject) {
+		s.Spec.InitContainers[0].SecurityContext = &corev1.SecurityContext{Privileged: new(true)}
+	}, "privileged spec.template.spec.initContainers[init].securityContext.privileged", "owns the node"},
+	{"not privileged", func(s *finding.Subject) {
+		s.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: new(bool)}
+	}, "", ""},
+	{"host network", func(s *finding.Subject) { s.Spec.HostNetwork = true }, "host-access spec.template.spec.hostNetwork", "hostNetwork"},
+	{"host PIDs", func(s *finding.Subject) { s.Spec.HostPID = true }, "host-access spec.template.spec.hostPID", ""},
+	{"host path", func(s *finding.Subject) {
+		s.Spec.Volumes = []corev1.Volume{{Name: "sock", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/run/docker.sock"}}}}
+	}, "host-path spec.template.spec.volumes[sock].hostPath", "mounts /var/run/docker.sock"},
+	{"an empty volume", func(s *finding.Subject) {
+		s.Spec.Volumes = []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	}, "", ""},
+	{"an admin", func(s *finding.Subject) { s.Spec.ServiceAccountName = "cluster-admin" }, "service-account-admin spec.template.spec.serviceAccountName", "cluster-admin"},
+	{"an administrator of something", func(s *finding.Subject) { s.Spec.ServiceAccountName = "administration" }, "", ""},
+	{"an updater every hour", hourly("0 * * * *", "helm-updater"), "updater-hourly spec.schedule", "“0 * * * *”"},
+	{"an updater every quarter of an hour", hourly("*/15 * * * *", "helm-updater"), "updater-hourly spec.schedule", ""},
+	{"an updater at @hourly", hourly("@hourly", "upgrade"), "updater-hourly spec.schedule", ""},
+	{"an updater in a time zone", hourly("CRON_TZ=UTC 0 */1 * * *", "updater"), "updater-hourly spec.schedule", ""},
+	{"an updater once a week", hourly("0 6 * * 1", "helm-updater"), "", ""},
+	{"an updater that is suspended", hourly("", "helm-updater"), "", ""},
+	{"an hourly report", hourly("0 * * * *", "report"), "", ""},
+	{"a Deployment has no schedule", func(s *finding.Subject) { s.Schedule, s.Name = "0 * * * *", "updater" }, "", ""},
+	{"Argo CD by annotation", noted("argocd.argoproj.io/tracking-id", "ci:apps/Deployment:ns/agent"), "managed-by-argocd metadata", "application ci"},
+	{"Argo CD by label", labelled("argocd.argoproj.io/instance", "ci"), "managed-by-argocd metadata", ""},
+	{"Argo CD by the common label", func(s *finding.Subject) {
+		noted("argocd.argoproj.io/sync-wave", "1")(s)
+		labelled("app.kubernetes.io/instance", "ci")(s)
+	}, "managed-by-argocd metadata", ""},
+	{"Argo CD before Helm", func(s *finding.Subject) {
+		noted("argocd.argoproj.io/tracking-id", "ci:apps/Deployment:ns/agent")(s)
+		labelled("app.kubernetes.io/managed-by", "Helm")(s)
+	}, "managed-by-argocd metadata", ""},
+	{"Flux", labelled("kustomize.toolkit.fluxcd.io/name", "runners"), "managed-by-flux metadata", "kustomization runners"},
+	{"Flux with Helm", func(s *finding.Subject) {
+		labelled("helm.toolkit.fluxcd.io/name", "runners")(s)
+		noted("meta.helm.sh/release-name", "runners")(s)
+	}, "managed-by-flux metadata", "helmrelease runners"},
+	{"Helm", noted("meta.helm.sh/release-name", "runner-eu"), "managed-by-helm metadata", "release runner-eu"},
+	{"Helm by label", labelled("app.kubernetes.io/managed-by", "Helm"), "managed-by-helm metadata", ""},
+	{"an instance of nobody's", labelled("app.kubernetes.io/instance", "ci"), "", ""},
+	{"operator of v1", operator("v0.4.1"), "legacy-v1 spec.template.spec.containers[kubiya-operator].image", "v1"},
+	{"operator of runner_v1", operator("runner_v1.0.0"), "legacy-v1 spec.template.spec.containers[kubiya-operator].image", ""},
+	{"operator of v2", operator("v2.0.1"), "", ""},
+	{"operator of another system", func(s *finding.Subject) { operator("v0.4.1")(s); s.System = "labelled" }, "", ""},
+}
+
 func TestRules(t *testing.T) {
-	yes := true
-	for _, c := range []struct {
-		name   string
-		change func(*finding.Subject)
-		want   string // code and field; blank for nothing
-		say    string // what the sentence says
-	}{
-		{"no readiness", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = nil }, "readiness-probe-missing spec.template.spec.containers[agent].readinessProbe", "no readiness probe"},
-		{"no readiness of a sidecar", func(s *finding.Subject) { s.Spec.Containers[1].ReadinessProbe = nil }, "", ""},
-		{"no readiness of a schedule", func(s *finding.Subject) { s.Kind = "CronJob"; s.Spec.Containers[0].ReadinessProbe = nil }, "", ""},
-		{"no readiness of work", func(s *finding.Subject) { s.Component = ""; s.Spec.Containers[0].ReadinessProbe = nil }, "", ""},
-		{"no liveness", func(s *finding.Subject) { s.Spec.Containers[0].LivenessProbe = nil }, "liveness-probe-missing spec.template.spec.containers[agent].livenessProbe", "never restarted"},
-		{"vacuous readiness", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = exec("true") }, "readiness-probe-vacuous spec.template.spec.containers[agent].readinessProbe.exec.command", "“true”"},
-		{"vacuous liveness of a sidecar", func(s *finding.Subject) { s.Spec.Containers[1].LivenessProbe = exec("/bin/true") }, "liveness-probe-vacuous spec.template.spec.containers[sidecar].livenessProbe.exec.command", "always succeeds"},
-		{"vacuous start-up", func(s *finding.Subject) { s.Spec.Containers[0].StartupProbe = exec("sh", "-c", "exit 0") }, "liveness-probe-vacuous spec.template.spec.containers[agent].startupProbe.exec.command", "sh -c exit 0"},
-		{"a probe that looks", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = exec("buildctl", "debug", "workers") }, "", ""},
-		{"TCP readiness", func(s *finding.Subject) { s.Spec.Containers[0].ReadinessProbe = tcp() }, "readiness-probe-tcp spec.template.spec.containers[agent].readinessProbe.tcpSocket", "TCP"},
-		{"TCP liveness", func(s *finding.Subject) { s.Spec.Containers[0].LivenessProbe = tcp() }, "liveness-probe-tcp spec.template.spec.containers[agent].livenessProbe.tcpSocket", "TCP"},
-		{"TCP start-up", func(s *finding.Subject) { s.Spec.Containers[0].StartupProbe = tcp() }, "", ""},
-		{"liveness under Never", func(s *finding.Subject) { s.Kind = "Pod"; s.Spec.RestartPolicy = corev1.RestartPolicyNever }, "liveness-under-never spec.containers[agent].livenessProbe", "Never"},
-		{"liveness of work under Never", func(s *finding.Subject) {
-			s.Kind, s.Component, s.Spec.RestartPolicy = "Pod", "", corev1.RestartPolicyNever
-		}, "liveness-under-never spec.containers[*].livenessProbe", "for good"},
-		{"no requests", func(s *finding.Subject) {
-			s.Spec.Containers[1].Resources = corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}}
-		},
-			"requests-missing spec.template.spec.containers[sidecar].resources.requests", "requests no cpu"},
-		{"no memory limit of an init container", func(s *finding.Subject) { s.Spec.InitContainers[0].Resources.Limits = nil }, "limits-missing spec.template.spec.initContainers[init].resources.limits.memory", "memory limit"},
-		{"no CPU limit", func(s *finding.Subject) {
-			s.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
-		}, "", ""},
-		{"latest", func(s *finding.Subject) { s.Spec.Containers[0].Image = "registry:5000/acme/agent:latest" }, "image-latest spec.template.spec.containers[agent].image", "registry:5000/acme/agent names no version"},
-		{"untagged", func(s *finding.Subject) { s.Spec.Containers[0].Image = "registry:5000/acme/agent" }, "image-latest spec.template.spec.containers[agent].image", ""},
-		{"a tag that moves", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:v1.2" }, "image-unpinned spec.template.spec.containers[agent].image", "acme/agent:v1.2"},
-		{"a tag that moves, by digest", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:main@sha256:00" }, "", ""},
-		{"a build's hash", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:main-4e9f2ca" }, "", ""},
-		{"a build's date", func(s *finding.Subject) { s.Spec.Containers[0].Image = "acme/agent:20260501" }, "", ""},
-		{"no image", func(s *finding.Subject) { s.Spec.Containers[0].Image = "" }, "", ""},
-		{"privileged", func(s *finding.Subject) {
-			s.Spec.InitContainers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
-		}, "privileged spec.template.spec.initContainers[init].securityContext.privileged", "owns the node"},
-		{"not privileged", func(s *finding.Subject) {
-			s.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: new(bool)}
-		}, "", ""},
-		{"host network", func(s *finding.Subject) { s.Spec.HostNetwork = true }, "host-access spec.template.spec.hostNetwork", "hostNetwork"},
-		{"host PIDs", func(s *finding.Subject) { s.Spec.HostPID = true }, "host-access spec.template.spec.hostPID", ""},
-		{"host path", func(s *finding.Subject) {
-			s.Spec.Volumes = []corev1.Volume{{Name: "sock", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/run/docker.sock"}}}}
-		}, "host-path spec.template.spec.volumes[sock].hostPath", "mounts /var/run/docker.sock"},
-		{"an empty volume", func(s *finding.Subject) {
-			s.Spec.Volumes = []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
-		}, "", ""},
-		{"an admin", func(s *finding.Subject) { s.Spec.ServiceAccountName = "cluster-admin" }, "service-account-admin spec.template.spec.serviceAccountName", "cluster-admin"},
-		{"an administrator of something", func(s *finding.Subject) { s.Spec.ServiceAccountName = "administration" }, "", ""},
-		{"an updater every hour", hourly("0 * * * *", "helm-updater"), "updater-hourly spec.schedule", "“0 * * * *”"},
-		{"an updater every quarter of an hour", hourly("*/15 * * * *", "helm-updater"), "updater-hourly spec.schedule", ""},
-		{"an updater at @hourly", hourly("@hourly", "upgrade"), "updater-hourly spec.schedule", ""},
-		{"an updater in a time zone", hourly("CRON_TZ=UTC 0 */1 * * *", "updater"), "updater-hourly spec.schedule", ""},
-		{"an updater once a week", hourly("0 6 * * 1", "helm-updater"), "", ""},
-		{"an updater that is suspended", hourly("", "helm-updater"), "", ""},
-		{"an hourly report", hourly("0 * * * *", "report"), "", ""},
-		{"a Deployment has no schedule", func(s *finding.Subject) { s.Schedule, s.Name = "0 * * * *", "updater" }, "", ""},
-		{"Argo CD by annotation", noted("argocd.argoproj.io/tracking-id", "ci:apps/Deployment:ns/agent"), "managed-by-argocd metadata", "application ci"},
-		{"Argo CD by label", labelled("argocd.argoproj.io/instance", "ci"), "managed-by-argocd metadata", ""},
-		{"Argo CD by the common label", func(s *finding.Subject) {
-			noted("argocd.argoproj.io/sync-wave", "1")(s)
-			labelled("app.kubernetes.io/instance", "ci")(s)
-		}, "managed-by-argocd metadata", ""},
-		{"Argo CD before Helm", func(s *finding.Subject) {
-			noted("argocd.argoproj.io/tracking-id", "ci:apps/Deployment:ns/agent")(s)
-			labelled("app.kubernetes.io/managed-by", "Helm")(s)
-		}, "managed-by-argocd metadata", ""},
-		{"Flux", labelled("kustomize.toolkit.fluxcd.io/name", "runners"), "managed-by-flux metadata", "kustomization runners"},
-		{"Flux with Helm", func(s *finding.Subject) {
-			labelled("helm.toolkit.fluxcd.io/name", "runners")(s)
-			noted("meta.helm.sh/release-name", "runners")(s)
-		}, "managed-by-flux metadata", "helmrelease runners"},
-		{"Helm", noted("meta.helm.sh/release-name", "runner-eu"), "managed-by-helm metadata", "release runner-eu"},
-		{"Helm by label", labelled("app.kubernetes.io/managed-by", "Helm"), "managed-by-helm metadata", ""},
-		{"an instance of nobody's", labelled("app.kubernetes.io/instance", "ci"), "", ""},
-		{"operator of v1", operator("v0.4.1"), "legacy-v1 spec.template.spec.containers[kubiya-operator].image", "v1"},
-		{"operator of runner_v1", operator("runner_v1.0.0"), "legacy-v1 spec.template.spec.containers[kubiya-operator].image", ""},
-		{"operator of v2", operator("v2.0.1"), "", ""},
-		{"operator of another system", func(s *finding.Subject) { operator("v0.4.1")(s); s.System = "labelled" }, "", ""},
-	} {
+	for _, c := range rules {
 		s := sound("Deployment")
 		c.change(&s)
 		var got []string
