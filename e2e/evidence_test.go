@@ -107,6 +107,34 @@ func TestEvidenceOfAPodDeletedAtOnce(t *testing.T) {
 	complete(t, list, pod, "fatal: out of luck")
 }
 
+// A pod that is deleted one second after it failed, and a board that is killed within that second: nobody is there to see the pod go, and
+// its evidence is complete all the same.
+func TestEvidenceOfAPodDeletedWhileTheBoardIsDead(t *testing.T) {
+	ns := newNamespace(t, cluster)
+	f := newRunner(t, cluster, ns, "unseen", "60s")
+	b := scoped(t, cluster, ns)
+	list := openLive(t, b, "/failures")
+	list.Allow(refused)
+	fleet := openLive(t, b, "/")
+	fleet.Allow(refused)
+	healthy(t, fleet, f)
+	pod := f.pod(t)
+	f.warn(t, "BackOff", "Back-off restarting failed container agent")
+	f.crash(t, "fatal: gone before anybody looked")
+	failed := time.Now()
+	has(t, list.Locator("#g-crashloop .cause li.u"), "unseen", soon)
+	b.Kill()
+	<-time.After(time.Until(failed.Add(time.Second)))
+	zero := int64(0)
+	must(t, cluster.Client.CoreV1().Pods(ns).Delete(t.Context(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero}))
+	b.Start(t)
+	line := list.Locator("#g-crashloop .cause li")
+	has(t, line, "unseen", 20*time.Second)
+	href, err := line.Locator("a").First().GetAttribute("href")
+	must(t, err)
+	complete(t, openLive(t, b, href), pod, "fatal: gone before anybody looked")
+}
+
 // Failures that differ by numbers, addresses and names of pods are one cause; the filter is in the address.
 func TestFailuresAreGrouped(t *testing.T) {
 	ns := newNamespace(t, cluster)
