@@ -207,6 +207,7 @@ func settle(before, observed *Runner, now time.Time) *Runner {
 	settleWorkloads(before, &after, now)
 	after.Load = before.Load.next(after.carried(), now)
 	remember(before, &after, now)
+	after.Asked = asked(before, &after, now)
 	return &after
 }
 
