@@ -26,7 +26,7 @@ var arrows = []struct {
 	{"poller/agyn", []string{"trackside/store", "trackside/poller/api"}},
 	{"static", []string{"github.com/klauspost/compress"}},
 	{"views", []string{"trackside/store", "trackside/store/versions", "trackside/static", "github.com/a-h/templ"}},
-	{"handlers", []string{"trackside/store", "trackside/store/versions", "trackside/views", "github.com/labstack/echo/v4", "github.com/starfederation/datastar-go", "github.com/a-h/templ", "github.com/klauspost/compress"}},
+	{"handlers", []string{"trackside/store", "trackside/store/versions", "trackside/views", "github.com/labstack/echo/v4", "github.com/starfederation/datastar-go", "github.com/a-h/templ", "github.com/klauspost/compress", "golang.org/x/time/rate"}},
 	{"web", []string{"trackside/handlers", "trackside/views", "trackside/static", "trackside/store", "github.com/labstack/echo/v4", "github.com/prometheus", "github.com/a-h/templ"}},
 }
 

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"strings"
 	"time"
 
 	"trackside/store"
@@ -29,7 +30,7 @@ func markParts(r *store.Runner) []store.Part {
 	if note := store.Clean(m.Note, lineLimit); note != "" {
 		s += ": " + note
 	}
-	s += sentenceEnd(s)
+	s = sentenceEnd(s)
 	switch {
 	case r.Requested == store.Enabled:
 		return parts(store.Sentence(s))
@@ -93,10 +94,10 @@ func person(name string) string {
 	return "Somebody"
 }
 
+// sentenceEnd ends what somebody wrote with a full stop, if nothing ends it.
 func sentenceEnd(s string) string {
-	switch s[len(s)-1] {
-	case '.', '!', '?':
-		return ""
+	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
+		return s
 	}
-	return "."
+	return s + "."
 }

@@ -28,7 +28,7 @@ var table = []struct {
 	status      int
 	title, next string
 }{
-	{handlers.ErrUnauthorized, http.StatusUnauthorized, "A token is needed", "Send one that trackside report token made."},
+	{handlers.ErrUnauthorized, http.StatusUnauthorized, "Not signed in", "Sign in, or send a token as Authorization: Bearer."},
 	{store.ErrNotFound, http.StatusNotFound, "Not found", "Look for it on the fleet's page."},
 	{store.ErrInvalid, http.StatusBadRequest, "The question is wrong", "Correct the address, or start again from the fleet's page."},
 	{store.ErrConflict, http.StatusConflict, "It has changed meanwhile", "Look at it again, and decide again."},
@@ -124,17 +124,20 @@ func (rt routing) answerError(err error, c echo.Context) {
 func (rt routing) send(c echo.Context, p problem) error {
 	accept := c.Request().Header.Get(echo.HeaderAccept)
 	refused := p.refused
+	person := strings.Contains(accept, "text/html") && !handlers.IsScript(c.Request())
 	switch {
 	case p.Status == statusGone:
 		c.Response().Status = statusGone
 		return nil
-	case strings.HasPrefix(c.Request().URL.Path, "/internal/"):
+	case strings.HasPrefix(c.Request().URL.Path, internalPath):
 		return handlers.WriteError(c, p.Status, p.Detail)
 	case refused != nil && handlers.IsScript(c.Request()) && refused.Part != nil:
-		return render(c, http.StatusOK, refused.Part(p.Detail)) // Datastar applies no other status
+		return rt.render(c, http.StatusOK, refused.Part(p.Detail)) // Datastar applies no other status
 	case handlers.IsScript(c.Request()):
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
-	case wantsJSON(accept):
+	case p.Status == http.StatusUnauthorized && person && c.Request().Header.Get(echo.HeaderAuthorization) == "":
+		return handlers.ToSignIn(c)
+	case wantsJSON(accept), p.Status == http.StatusUnauthorized && !person:
 		body, err := json.Marshal(p)
 		if err != nil {
 			return err
@@ -142,22 +145,30 @@ func (rt routing) send(c echo.Context, p problem) error {
 		return handlers.Write(c, p.Status, "application/problem+json", body)
 	}
 	if refused != nil && refused.Page != nil {
-		return render(c, p.Status, refused.Page(p.Detail))
+		return rt.render(c, p.Status, refused.Page(p.Detail))
 	}
 	m := views.ErrorModel{Frame: views.Frame{Version: rt.version}, Status: p.Status, Title: p.Title, Sentence: p.Detail, Next: p.next, Near: p.near}
-	if err := render(c, p.Status, views.ErrorPage(m)); err != nil {
+	if err := rt.render(c, p.Status, views.ErrorPage(m)); err != nil {
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	}
 	return nil
 }
 
 // render answers with a component, whole.
-func render(c echo.Context, status int, doc templ.Component) error {
+func (rt routing) render(c echo.Context, status int, doc templ.Component) error {
 	var b bytes.Buffer
-	if err := doc.Render(c.Request().Context(), &b); err != nil {
+	if err := doc.Render(rt.context(c), &b); err != nil {
 		return err
 	}
 	return handlers.Write(c, status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
+}
+
+// context carries the person to the page; a test's routing has no handlers.
+func (rt routing) context(c echo.Context) context.Context {
+	if rt.handlers == nil {
+		return c.Request().Context()
+	}
+	return rt.handlers.Context(c)
 }
 
 func wantsJSON(accept string) bool {

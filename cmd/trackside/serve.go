@@ -43,6 +43,7 @@ type serveCmd struct {
 	reportFlags
 	besideFlags `embed:""`
 	actFlags    `embed:""`
+	authFlags   `embed:""`
 
 	Data   string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
@@ -98,9 +99,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	who, signIn, err := s.authFlags.accounts(ctx, s.PublicURL, db, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		Actions: desk.actions(), Audit: desk.audit(),
+		Actions: desk.actions(), Audit: desk.audit(), Accounts: who, SignIn: signIn,
 		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
 		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
@@ -119,6 +124,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
+	group.Go(func() error { who.Run(ctx); return nil })
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { return desk.run(ctx) })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })

@@ -42,11 +42,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addRollupStmt, err = db.PrepareContext(ctx, addRollup); err != nil {
 		return nil, fmt.Errorf("error preparing query AddRollup: %w", err)
 	}
+	if q.addSessionStmt, err = db.PrepareContext(ctx, addSession); err != nil {
+		return nil, fmt.Errorf("error preparing query AddSession: %w", err)
+	}
 	if q.addStandingStmt, err = db.PrepareContext(ctx, addStanding); err != nil {
 		return nil, fmt.Errorf("error preparing query AddStanding: %w", err)
 	}
+	if q.addTokenStmt, err = db.PrepareContext(ctx, addToken); err != nil {
+		return nil, fmt.Errorf("error preparing query AddToken: %w", err)
+	}
 	if q.addTransitionStmt, err = db.PrepareContext(ctx, addTransition); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTransition: %w", err)
+	}
+	if q.addUserStmt, err = db.PrepareContext(ctx, addUser); err != nil {
+		return nil, fmt.Errorf("error preparing query AddUser: %w", err)
+	}
+	if q.changeUserStmt, err = db.PrepareContext(ctx, changeUser); err != nil {
+		return nil, fmt.Errorf("error preparing query ChangeUser: %w", err)
 	}
 	if q.componentNamesStmt, err = db.PrepareContext(ctx, componentNames); err != nil {
 		return nil, fmt.Errorf("error preparing query ComponentNames: %w", err)
@@ -102,6 +114,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.endEntryStmt, err = db.PrepareContext(ctx, endEntry); err != nil {
 		return nil, fmt.Errorf("error preparing query EndEntry: %w", err)
 	}
+	if q.endSessionStmt, err = db.PrepareContext(ctx, endSession); err != nil {
+		return nil, fmt.Errorf("error preparing query EndSession: %w", err)
+	}
+	if q.endSessionsOfTokenStmt, err = db.PrepareContext(ctx, endSessionsOfToken); err != nil {
+		return nil, fmt.Errorf("error preparing query EndSessionsOfToken: %w", err)
+	}
+	if q.endSessionsOfUserStmt, err = db.PrepareContext(ctx, endSessionsOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query EndSessionsOfUser: %w", err)
+	}
 	if q.entryByKeyStmt, err = db.PrepareContext(ctx, entryByKey); err != nil {
 		return nil, fmt.Errorf("error preparing query EntryByKey: %w", err)
 	}
@@ -122,6 +143,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.findReportTokenStmt, err = db.PrepareContext(ctx, findReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query FindReportToken: %w", err)
+	}
+	if q.findSessionStmt, err = db.PrepareContext(ctx, findSession); err != nil {
+		return nil, fmt.Errorf("error preparing query FindSession: %w", err)
+	}
+	if q.findTokenStmt, err = db.PrepareContext(ctx, findToken); err != nil {
+		return nil, fmt.Errorf("error preparing query FindToken: %w", err)
+	}
+	if q.findUserStmt, err = db.PrepareContext(ctx, findUser); err != nil {
+		return nil, fmt.Errorf("error preparing query FindUser: %w", err)
 	}
 	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
@@ -153,6 +183,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listSourcesStmt, err = db.PrepareContext(ctx, listSources); err != nil {
 		return nil, fmt.Errorf("error preparing query ListSources: %w", err)
 	}
+	if q.listTokensStmt, err = db.PrepareContext(ctx, listTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query ListTokens: %w", err)
+	}
+	if q.listUsersStmt, err = db.PrepareContext(ctx, listUsers); err != nil {
+		return nil, fmt.Errorf("error preparing query ListUsers: %w", err)
+	}
 	if q.listWorkloadsStmt, err = db.PrepareContext(ctx, listWorkloads); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWorkloads: %w", err)
 	}
@@ -167,6 +203,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.pruneEntriesStmt, err = db.PrepareContext(ctx, pruneEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query PruneEntries: %w", err)
+	}
+	if q.pruneSessionsStmt, err = db.PrepareContext(ctx, pruneSessions); err != nil {
+		return nil, fmt.Errorf("error preparing query PruneSessions: %w", err)
 	}
 	if q.putAcceptanceStmt, err = db.PrepareContext(ctx, putAcceptance); err != nil {
 		return nil, fmt.Errorf("error preparing query PutAcceptance: %w", err)
@@ -204,11 +243,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.recordedAtStmt, err = db.PrepareContext(ctx, recordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordedAt: %w", err)
 	}
+	if q.removeUserStmt, err = db.PrepareContext(ctx, removeUser); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveUser: %w", err)
+	}
 	if q.reportSequenceStmt, err = db.PrepareContext(ctx, reportSequence); err != nil {
 		return nil, fmt.Errorf("error preparing query ReportSequence: %w", err)
 	}
 	if q.revokeReportTokenStmt, err = db.PrepareContext(ctx, revokeReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeReportToken: %w", err)
+	}
+	if q.revokeTokenStmt, err = db.PrepareContext(ctx, revokeToken); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeToken: %w", err)
 	}
 	if q.rollupComponentsStmt, err = db.PrepareContext(ctx, rollupComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query RollupComponents: %w", err)
@@ -221,6 +266,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.runnersWithOldStmt, err = db.PrepareContext(ctx, runnersWithOld); err != nil {
 		return nil, fmt.Errorf("error preparing query RunnersWithOld: %w", err)
+	}
+	if q.seeSessionStmt, err = db.PrepareContext(ctx, seeSession); err != nil {
+		return nil, fmt.Errorf("error preparing query SeeSession: %w", err)
 	}
 	if q.setHeardStmt, err = db.PrepareContext(ctx, setHeard); err != nil {
 		return nil, fmt.Errorf("error preparing query SetHeard: %w", err)
@@ -248,6 +296,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.transitionsSinceStmt, err = db.PrepareContext(ctx, transitionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsSince: %w", err)
+	}
+	if q.useTokenStmt, err = db.PrepareContext(ctx, useToken); err != nil {
+		return nil, fmt.Errorf("error preparing query UseToken: %w", err)
 	}
 	if q.versionsSinceStmt, err = db.PrepareContext(ctx, versionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query VersionsSince: %w", err)
@@ -290,14 +341,34 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addRollupStmt: %w", cerr)
 		}
 	}
+	if q.addSessionStmt != nil {
+		if cerr := q.addSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addSessionStmt: %w", cerr)
+		}
+	}
 	if q.addStandingStmt != nil {
 		if cerr := q.addStandingStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addStandingStmt: %w", cerr)
 		}
 	}
+	if q.addTokenStmt != nil {
+		if cerr := q.addTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addTokenStmt: %w", cerr)
+		}
+	}
 	if q.addTransitionStmt != nil {
 		if cerr := q.addTransitionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addTransitionStmt: %w", cerr)
+		}
+	}
+	if q.addUserStmt != nil {
+		if cerr := q.addUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addUserStmt: %w", cerr)
+		}
+	}
+	if q.changeUserStmt != nil {
+		if cerr := q.changeUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing changeUserStmt: %w", cerr)
 		}
 	}
 	if q.componentNamesStmt != nil {
@@ -390,6 +461,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing endEntryStmt: %w", cerr)
 		}
 	}
+	if q.endSessionStmt != nil {
+		if cerr := q.endSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endSessionStmt: %w", cerr)
+		}
+	}
+	if q.endSessionsOfTokenStmt != nil {
+		if cerr := q.endSessionsOfTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endSessionsOfTokenStmt: %w", cerr)
+		}
+	}
+	if q.endSessionsOfUserStmt != nil {
+		if cerr := q.endSessionsOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endSessionsOfUserStmt: %w", cerr)
+		}
+	}
 	if q.entryByKeyStmt != nil {
 		if cerr := q.entryByKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing entryByKeyStmt: %w", cerr)
@@ -423,6 +509,21 @@ func (q *Queries) Close() error {
 	if q.findReportTokenStmt != nil {
 		if cerr := q.findReportTokenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing findReportTokenStmt: %w", cerr)
+		}
+	}
+	if q.findSessionStmt != nil {
+		if cerr := q.findSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findSessionStmt: %w", cerr)
+		}
+	}
+	if q.findTokenStmt != nil {
+		if cerr := q.findTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findTokenStmt: %w", cerr)
+		}
+	}
+	if q.findUserStmt != nil {
+		if cerr := q.findUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findUserStmt: %w", cerr)
 		}
 	}
 	if q.listAcceptancesStmt != nil {
@@ -475,6 +576,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listSourcesStmt: %w", cerr)
 		}
 	}
+	if q.listTokensStmt != nil {
+		if cerr := q.listTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listTokensStmt: %w", cerr)
+		}
+	}
+	if q.listUsersStmt != nil {
+		if cerr := q.listUsersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listUsersStmt: %w", cerr)
+		}
+	}
 	if q.listWorkloadsStmt != nil {
 		if cerr := q.listWorkloadsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listWorkloadsStmt: %w", cerr)
@@ -498,6 +609,11 @@ func (q *Queries) Close() error {
 	if q.pruneEntriesStmt != nil {
 		if cerr := q.pruneEntriesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pruneEntriesStmt: %w", cerr)
+		}
+	}
+	if q.pruneSessionsStmt != nil {
+		if cerr := q.pruneSessionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pruneSessionsStmt: %w", cerr)
 		}
 	}
 	if q.putAcceptanceStmt != nil {
@@ -560,6 +676,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing recordedAtStmt: %w", cerr)
 		}
 	}
+	if q.removeUserStmt != nil {
+		if cerr := q.removeUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeUserStmt: %w", cerr)
+		}
+	}
 	if q.reportSequenceStmt != nil {
 		if cerr := q.reportSequenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing reportSequenceStmt: %w", cerr)
@@ -568,6 +689,11 @@ func (q *Queries) Close() error {
 	if q.revokeReportTokenStmt != nil {
 		if cerr := q.revokeReportTokenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing revokeReportTokenStmt: %w", cerr)
+		}
+	}
+	if q.revokeTokenStmt != nil {
+		if cerr := q.revokeTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeTokenStmt: %w", cerr)
 		}
 	}
 	if q.rollupComponentsStmt != nil {
@@ -588,6 +714,11 @@ func (q *Queries) Close() error {
 	if q.runnersWithOldStmt != nil {
 		if cerr := q.runnersWithOldStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing runnersWithOldStmt: %w", cerr)
+		}
+	}
+	if q.seeSessionStmt != nil {
+		if cerr := q.seeSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing seeSessionStmt: %w", cerr)
 		}
 	}
 	if q.setHeardStmt != nil {
@@ -633,6 +764,11 @@ func (q *Queries) Close() error {
 	if q.transitionsSinceStmt != nil {
 		if cerr := q.transitionsSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing transitionsSinceStmt: %w", cerr)
+		}
+	}
+	if q.useTokenStmt != nil {
+		if cerr := q.useTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing useTokenStmt: %w", cerr)
 		}
 	}
 	if q.versionsSinceStmt != nil {
@@ -690,8 +826,12 @@ type Queries struct {
 	addProofStmt              *sql.Stmt
 	addRefStmt                *sql.Stmt
 	addRollupStmt             *sql.Stmt
+	addSessionStmt            *sql.Stmt
 	addStandingStmt           *sql.Stmt
+	addTokenStmt              *sql.Stmt
 	addTransitionStmt         *sql.Stmt
+	addUserStmt               *sql.Stmt
+	changeUserStmt            *sql.Stmt
 	componentNamesStmt        *sql.Stmt
 	deleteAcknowledgementStmt *sql.Stmt
 	deleteComponentStmt       *sql.Stmt
@@ -710,6 +850,9 @@ type Queries struct {
 	deleteUnusedRefStmt       *sql.Stmt
 	deleteWorkloadStmt        *sql.Stmt
 	endEntryStmt              *sql.Stmt
+	endSessionStmt            *sql.Stmt
+	endSessionsOfTokenStmt    *sql.Stmt
+	endSessionsOfUserStmt     *sql.Stmt
 	entryByKeyStmt            *sql.Stmt
 	evidenceByIDStmt          *sql.Stmt
 	evidenceOfReasonStmt      *sql.Stmt
@@ -717,6 +860,9 @@ type Queries struct {
 	evidenceSinceStmt         *sql.Stmt
 	findRefStmt               *sql.Stmt
 	findReportTokenStmt       *sql.Stmt
+	findSessionStmt           *sql.Stmt
+	findTokenStmt             *sql.Stmt
+	findUserStmt              *sql.Stmt
 	listAcceptancesStmt       *sql.Stmt
 	listAcknowledgementsStmt  *sql.Stmt
 	listComponentsStmt        *sql.Stmt
@@ -727,11 +873,14 @@ type Queries struct {
 	listReportTokensStmt      *sql.Stmt
 	listRunnersStmt           *sql.Stmt
 	listSourcesStmt           *sql.Stmt
+	listTokensStmt            *sql.Stmt
+	listUsersStmt             *sql.Stmt
 	listWorkloadsStmt         *sql.Stmt
 	logsOfStmt                *sql.Stmt
 	observedFromStmt          *sql.Stmt
 	openEntriesStmt           *sql.Stmt
 	pruneEntriesStmt          *sql.Stmt
+	pruneSessionsStmt         *sql.Stmt
 	putAcceptanceStmt         *sql.Stmt
 	putAcknowledgementStmt    *sql.Stmt
 	putComponentStmt          *sql.Stmt
@@ -744,12 +893,15 @@ type Queries struct {
 	putSourceStmt             *sql.Stmt
 	putWorkloadStmt           *sql.Stmt
 	recordedAtStmt            *sql.Stmt
+	removeUserStmt            *sql.Stmt
 	reportSequenceStmt        *sql.Stmt
 	revokeReportTokenStmt     *sql.Stmt
+	revokeTokenStmt           *sql.Stmt
 	rollupComponentsStmt      *sql.Stmt
 	rollupsFromStmt           *sql.Stmt
 	runnerExistsStmt          *sql.Stmt
 	runnersWithOldStmt        *sql.Stmt
+	seeSessionStmt            *sql.Stmt
 	setHeardStmt              *sql.Stmt
 	setRecordedAtStmt         *sql.Stmt
 	setReportHeardStmt        *sql.Stmt
@@ -759,6 +911,7 @@ type Queries struct {
 	transitionsAtStmt         *sql.Stmt
 	transitionsBeforeStmt     *sql.Stmt
 	transitionsSinceStmt      *sql.Stmt
+	useTokenStmt              *sql.Stmt
 	versionsSinceStmt         *sql.Stmt
 	workloadNamesStmt         *sql.Stmt
 }
@@ -773,8 +926,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addProofStmt:              q.addProofStmt,
 		addRefStmt:                q.addRefStmt,
 		addRollupStmt:             q.addRollupStmt,
+		addSessionStmt:            q.addSessionStmt,
 		addStandingStmt:           q.addStandingStmt,
+		addTokenStmt:              q.addTokenStmt,
 		addTransitionStmt:         q.addTransitionStmt,
+		addUserStmt:               q.addUserStmt,
+		changeUserStmt:            q.changeUserStmt,
 		componentNamesStmt:        q.componentNamesStmt,
 		deleteAcknowledgementStmt: q.deleteAcknowledgementStmt,
 		deleteComponentStmt:       q.deleteComponentStmt,
@@ -793,6 +950,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteUnusedRefStmt:       q.deleteUnusedRefStmt,
 		deleteWorkloadStmt:        q.deleteWorkloadStmt,
 		endEntryStmt:              q.endEntryStmt,
+		endSessionStmt:            q.endSessionStmt,
+		endSessionsOfTokenStmt:    q.endSessionsOfTokenStmt,
+		endSessionsOfUserStmt:     q.endSessionsOfUserStmt,
 		entryByKeyStmt:            q.entryByKeyStmt,
 		evidenceByIDStmt:          q.evidenceByIDStmt,
 		evidenceOfReasonStmt:      q.evidenceOfReasonStmt,
@@ -800,6 +960,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		evidenceSinceStmt:         q.evidenceSinceStmt,
 		findRefStmt:               q.findRefStmt,
 		findReportTokenStmt:       q.findReportTokenStmt,
+		findSessionStmt:           q.findSessionStmt,
+		findTokenStmt:             q.findTokenStmt,
+		findUserStmt:              q.findUserStmt,
 		listAcceptancesStmt:       q.listAcceptancesStmt,
 		listAcknowledgementsStmt:  q.listAcknowledgementsStmt,
 		listComponentsStmt:        q.listComponentsStmt,
@@ -810,11 +973,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listReportTokensStmt:      q.listReportTokensStmt,
 		listRunnersStmt:           q.listRunnersStmt,
 		listSourcesStmt:           q.listSourcesStmt,
+		listTokensStmt:            q.listTokensStmt,
+		listUsersStmt:             q.listUsersStmt,
 		listWorkloadsStmt:         q.listWorkloadsStmt,
 		logsOfStmt:                q.logsOfStmt,
 		observedFromStmt:          q.observedFromStmt,
 		openEntriesStmt:           q.openEntriesStmt,
 		pruneEntriesStmt:          q.pruneEntriesStmt,
+		pruneSessionsStmt:         q.pruneSessionsStmt,
 		putAcceptanceStmt:         q.putAcceptanceStmt,
 		putAcknowledgementStmt:    q.putAcknowledgementStmt,
 		putComponentStmt:          q.putComponentStmt,
@@ -827,12 +993,15 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putSourceStmt:             q.putSourceStmt,
 		putWorkloadStmt:           q.putWorkloadStmt,
 		recordedAtStmt:            q.recordedAtStmt,
+		removeUserStmt:            q.removeUserStmt,
 		reportSequenceStmt:        q.reportSequenceStmt,
 		revokeReportTokenStmt:     q.revokeReportTokenStmt,
+		revokeTokenStmt:           q.revokeTokenStmt,
 		rollupComponentsStmt:      q.rollupComponentsStmt,
 		rollupsFromStmt:           q.rollupsFromStmt,
 		runnerExistsStmt:          q.runnerExistsStmt,
 		runnersWithOldStmt:        q.runnersWithOldStmt,
+		seeSessionStmt:            q.seeSessionStmt,
 		setHeardStmt:              q.setHeardStmt,
 		setRecordedAtStmt:         q.setRecordedAtStmt,
 		setReportHeardStmt:        q.setReportHeardStmt,
@@ -842,6 +1011,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		transitionsAtStmt:         q.transitionsAtStmt,
 		transitionsBeforeStmt:     q.transitionsBeforeStmt,
 		transitionsSinceStmt:      q.transitionsSinceStmt,
+		useTokenStmt:              q.useTokenStmt,
 		versionsSinceStmt:         q.versionsSinceStmt,
 		workloadNamesStmt:         q.workloadNamesStmt,
 	}
