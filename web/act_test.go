@@ -321,7 +321,7 @@ func TestAReadOnlyBoardOffersNothingAndRefuses(t *testing.T) {
 }
 
 func TestWhoMayAct(t *testing.T) {
-	for _, r := range routes(&handlers.Handlers{}) {
+	for _, r := range routes(&handlers.Handlers{}, nil) {
 		if !strings.Contains(r.Path, "/actions") && r.Path != "/audit" {
 			continue
 		}

@@ -44,10 +44,14 @@ type problem struct {
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
 	Detail   string `json:"detail"`
+	Message  string `json:"message"`            // the detail again: where Kubiya's clients look for it
 	Instance string `json:"instance,omitempty"` // the request's word in the log
-	next     string
-	near     []store.Ref
-	refused  *handlers.Refused // shows the form that it is about
+	// Runner is the one that was asked for, Near those there are of a similar name, or among which to choose: references in full.
+	Runner  string   `json:"runner,omitempty"`
+	Near    []string `json:"near,omitempty"`
+	next    string
+	near    []store.Ref
+	refused *handlers.Refused // shows the form that it is about
 }
 
 // problemOf maps an error. What an operator can act on is told; what only the log can explain is not.
@@ -116,6 +120,7 @@ func (rt routing) answerError(err error, c echo.Context) {
 		return // too late: the answer has begun
 	}
 	p := problemOf(err, requestID(c))
+	p.Runner = handlers.AboutOf(c)
 	if err := rt.send(c, p); err != nil {
 		rt.log.Debug("an error could not be answered", "id", requestID(c), "error", err)
 	}
@@ -131,6 +136,8 @@ func (rt routing) send(c echo.Context, p problem) error {
 		return nil
 	case strings.HasPrefix(c.Request().URL.Path, internalPath):
 		return handlers.WriteError(c, p.Status, p.Detail)
+	case wantsProblem(c):
+		return p.send(c)
 	case refused != nil && handlers.IsScript(c.Request()) && refused.Part != nil:
 		return rt.render(c, http.StatusOK, refused.Part(p.Detail)) // Datastar applies no other status
 	case handlers.IsScript(c.Request()):
@@ -138,11 +145,7 @@ func (rt routing) send(c echo.Context, p problem) error {
 	case p.Status == http.StatusUnauthorized && person && c.Request().Header.Get(echo.HeaderAuthorization) == "":
 		return handlers.ToSignIn(c)
 	case wantsJSON(accept), p.Status == http.StatusUnauthorized && !person:
-		body, err := json.Marshal(p)
-		if err != nil {
-			return err
-		}
-		return handlers.Write(c, p.Status, "application/problem+json", body)
+		return p.send(c)
 	}
 	if refused != nil && refused.Page != nil {
 		return rt.render(c, p.Status, refused.Page(p.Detail))
@@ -169,6 +172,24 @@ func (rt routing) context(c echo.Context) context.Context {
 		return c.Request().Context()
 	}
 	return rt.handlers.Context(c)
+}
+
+// send answers with problem details (RFC 9457).
+func (p problem) send(c echo.Context) error {
+	p.Message = p.Detail
+	for _, r := range p.near {
+		p.Near = append(p.Near, r.Full())
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return handlers.Write(c, p.Status, "application/problem+json", body)
+}
+
+// wantsProblem holds for the addresses that programs ask for, whatever they say that they accept.
+func wantsProblem(c echo.Context) bool {
+	return strings.HasPrefix(c.Request().URL.Path, "/api/") || strings.HasSuffix(c.Path(), ".json") || strings.HasSuffix(c.Path(), ".csv")
 }
 
 func wantsJSON(accept string) bool {

@@ -126,7 +126,7 @@ func (w *signedIn) table(t *testing.T) ([]Route, http.Handler) {
 	}
 	h := handlers.New(handlers.Options{Live: live, Accounts: w.accounts, Reports: reports, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(h.Close)
-	all := routes(h)
+	all := routes(h, nil)
 	for i := range all {
 		all[i].handler = func(c echo.Context) error { return c.String(http.StatusTeapot, handlers.PersonOf(c).Name) }
 	}
@@ -194,6 +194,8 @@ func expected(r Route, who caller, method string) string {
 		return "401"
 	case r.Need == store.Nobody:
 		return "reached"
+	case who.role == store.Nobody && (strings.HasPrefix(r.Path, "/api/") || strings.HasSuffix(r.Path, ".json") || strings.HasSuffix(r.Path, ".csv")):
+		return "401" // programs ask there
 	case who.role == store.Nobody:
 		return "to sign-in"
 	case who.role < r.Need:

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"trackside/handlers"
+	"trackside/handlers/api"
 	"trackside/static"
 	"trackside/store"
 )
@@ -16,6 +17,7 @@ import (
 // routing is what the routes and their middleware need.
 type routing struct {
 	handlers *handlers.Handlers
+	api      *api.API
 	log      *slog.Logger
 	metrics  *metrics
 	version  string
@@ -60,11 +62,11 @@ func write(need store.Role, method, path string, f echo.HandlerFunc) Route {
 const runnerPath = "/runners/:cluster/:system/:namespace/:name"
 
 // Routes is every address the board answers, for tests of who may ask for which.
-func (s *Server) Routes() []Route { return routes(s.handlers) }
+func (s *Server) Routes() []Route { return routes(s.handlers, s.api) }
 
 // routes is every address the board answers.
-func routes(h *handlers.Handlers) []Route {
-	all := [][]Route{pages(h), acts(h), assets(h)}
+func routes(h *handlers.Handlers, a *api.API) []Route {
+	all := [][]Route{pages(h), acts(h), assets(h), programs(a)}
 	if h.HasAccounts() {
 		all = append(all, signing(h))
 	}
@@ -146,6 +148,18 @@ func signing(h *handlers.Handlers) []Route {
 		write(store.Admin, http.MethodPost, "/tokens", h.MakeToken),
 		write(store.Admin, http.MethodPost, "/tokens/:id/revoke", h.RevokeToken),
 	}
+}
+
+// programs are for programs: the board's own API, its lists as JSON and CSV, and Kubiya's API.
+func programs(a *api.API) (out []Route) {
+	for _, o := range api.Operations() {
+		r := read(o.Need, o.Path, func(c echo.Context) error { return o.Handler(a, c) })
+		if r.Acts = o.Acts; o.Method != http.MethodGet {
+			r.Methods = []string{o.Method}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // allow lets through who has the role that a route needs.

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trackside/handlers"
+	"trackside/handlers/api"
 	"trackside/handlers/live"
 	"trackside/store"
 )
@@ -51,6 +52,8 @@ type Options struct {
 	Accounts handlers.Accounts
 	// SignIn says that nobody may do everything without signing in, so that Listen may be reachable from other machines.
 	SignIn bool
+	// Links is nil for a board that hands out no manifests.
+	Links api.Links
 	// Systems are the runner systems there are.
 	Systems []string
 	// Reports takes what runners report themselves; nil for none.
@@ -72,6 +75,7 @@ type Server struct {
 	opts     Options
 	log      *slog.Logger
 	handlers *handlers.Handlers
+	api      *api.API
 	board    *http.Server
 	ops      *http.Server // nil without MetricsListen
 	boardLn  net.Listener
@@ -114,12 +118,15 @@ func New(o Options) (*Server, error) {
 	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Accounts: o.Accounts, SecureCookies: conf != nil || public.Scheme == "https", Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
-	rt := routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)}
+	feed, _ := o.History.(api.Feed)
+	s.api = api.New(api.Options{Live: o.Live, Feed: feed, Failures: o.Failures, Actions: o.Actions, Audit: o.Audit, Links: o.Links, Systems: o.Systems, Log: s.log})
+	rt := routing{handlers: s.handlers, api: s.api, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)}
 	base, unbase := context.WithCancel(context.Background())
 	s.unbase = unbase
-	s.board = s.httpServer(base, router(rt, routes(s.handlers)))
+	s.board = s.httpServer(base, router(rt, routes(s.handlers, s.api)))
 	s.board.TLSConfig = conf
 	s.board.RegisterOnShutdown(s.handlers.Close)
+	s.board.RegisterOnShutdown(s.api.Close)
 	if s.opsLn != nil {
 		s.ops = s.httpServer(base, s.opsRoutes(m))
 	}
@@ -257,5 +264,6 @@ func (s *Server) Close() {
 		_ = s.ops.Close()
 		_ = s.opsLn.Close()
 	}
+	s.api.Close()
 	s.handlers.Close()
 }

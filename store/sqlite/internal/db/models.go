@@ -118,6 +118,7 @@ type Log struct {
 type Meta struct {
 	ID         int64
 	RecordedAt int64
+	Feed       int64
 }
 
 type Observed struct {
@@ -306,6 +307,7 @@ type Transition struct {
 	Unproven    int64
 	Inspect     string
 	Incarnation string
+	ID          int64
 }
 
 type User struct {
