@@ -49,6 +49,8 @@ type Options struct {
 	Accounts Accounts
 	// SecureCookies says that browsers reach the board by HTTPS.
 	SecureCookies bool
+	// Manifests writes manifests; its zero value is for a board that writes none.
+	Manifests ManifestOptions
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -77,6 +79,7 @@ type Handlers struct {
 	audit         Audit
 	accounts      Accounts
 	secureCookies bool
+	manifests     ManifestOptions
 	newestNow     atomic.Pointer[newestAt]
 	pastLost      atomic.Bool
 	systems       []string
@@ -96,7 +99,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, refusals: rate.NewLimiter(1, 60), accounts: o.Accounts, secureCookies: o.SecureCookies, systems: o.Systems,
+	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, refusals: rate.NewLimiter(1, 60), accounts: o.Accounts, manifests: o.Manifests, secureCookies: o.SecureCookies, systems: o.Systems,
 		version: o.Version, log: o.Log, reports: o.Reports, publicURL: o.PublicURL}
 	h.closing, h.close = context.WithCancel(context.Background())
 	return h

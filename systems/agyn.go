@@ -44,8 +44,9 @@ var Agyn = register(System{
 			Keep: []string{"spec.labels", "spec.capabilities", "spec.tokenSecretName", "status.runnerId", "status.conditions"}},
 		{Version: "v1", Resource: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Keep: []string{"status.phase"}},
 	},
-	Assess: assessAgyn,
-	Switch: &Switch{Levers: []Lever{scaleDeployments}, Outlives: true, Deletes: []string{"Runner"}, Traps: trapsAgyn},
+	Assess:   assessAgyn,
+	Switch:   &Switch{Levers: []Lever{scaleDeployments}, Outlives: true, Deletes: []string{"Runner"}, Traps: trapsAgyn},
+	Manifest: agynManifest,
 })
 
 func claimAgyn(o Object) (Claim, bool) {

@@ -66,8 +66,9 @@ var ARC = register(System{
 			"status.jobRepositoryName", "status.jobDisplayName", "status.workflowRunId"),
 		arcWatch("autoscalinglisteners", arcListener, "spec.autoscalingRunnerSetNamespace", "spec.autoscalingRunnerSetName"),
 	},
-	Assess: assessARC,
-	Switch: &arcSwitch,
+	Assess:   assessARC,
+	Switch:   &arcSwitch,
+	Manifest: arcManifest,
 })
 
 func arcWatch(resource, kind string, keep ...string) Watch {

@@ -52,7 +52,8 @@ var Buildkite = register(System{
 	Annotations: []string{buildkiteURL, buildkitePipeline, buildkiteBranch},
 	Assess:      assessBuildkite,
 	// A job is a Job of its own: it goes on without the controller, which only takes no more.
-	Switch: &Switch{Levers: []Lever{scaleDeployments}, Outlives: true},
+	Switch:   &Switch{Levers: []Lever{scaleDeployments}, Outlives: true},
+	Manifest: buildkiteManifest,
 })
 
 func claimBuildkite(o Object) (Claim, bool) {

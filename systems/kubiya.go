@@ -31,9 +31,10 @@ var Kubiya = register(System{
 	RunnerVersion: versionKubiya,
 	Assess:        assessKubiya,
 	// The updater first: it would upgrade the release every hour, and bring the replicas back.
-	Switch:  &Switch{Levers: []Lever{suspendCronJobs, scaleDeployments, scaleStatefulSets}, Traps: trapsKubiya},
-	KeepEnv: []string{kubiyaOrg, kubiyaUUID},
-	Labels:  []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
+	Switch:   &Switch{Levers: []Lever{suspendCronJobs, scaleDeployments, scaleStatefulSets}, Traps: trapsKubiya},
+	KeepEnv:  []string{kubiyaOrg, kubiyaUUID},
+	Labels:   []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
+	Manifest: kubiyaManifest,
 })
 
 func claimKubiya(o Object) (Claim, bool) {

@@ -41,8 +41,9 @@ var Plue = register(System{
 	KeepEnv: []string{plueAPI, plueRegister},
 	Watches: []Watch{{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers", Kind: autoscaler,
 		Keep: []string{"spec.scaleTargetRef", "spec.minReplicas", "spec.maxReplicas", "spec.metrics"}}},
-	Assess: assessPlue,
-	Switch: &Switch{Levers: []Lever{scaleDeployments}, Traps: trapsPlue},
+	Assess:   assessPlue,
+	Switch:   &Switch{Levers: []Lever{scaleDeployments}, Traps: trapsPlue},
+	Manifest: plueManifest,
 })
 
 // trapsPlue tells that a warm pod which has been claimed looks like any other.

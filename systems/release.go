@@ -42,10 +42,11 @@ var Release = register(System{
 	Main:  func(Object, string) string { return releaseContainer },
 	Probe: probeRelease,
 	// The chart's label app.kubernetes.io/version, where there is one, is of the chart.
-	Labels:  []string{appLabel, instanceLabel},
-	KeepEnv: []string{releaseURL, releaseCapabilities, releaseProfile, releaseEnvironment, releaseDataCenter},
-	Assess:  assessRelease,
-	Switch:  &Switch{Levers: []Lever{scaleStatefulSets}, Traps: trapsRelease},
+	Labels:   []string{appLabel, instanceLabel},
+	KeepEnv:  []string{releaseURL, releaseCapabilities, releaseProfile, releaseEnvironment, releaseDataCenter},
+	Assess:   assessRelease,
+	Switch:   &Switch{Levers: []Lever{scaleStatefulSets}, Traps: trapsRelease},
+	Manifest: releaseManifest,
 })
 
 // trapsRelease tells that Release itself is not told: there is no public API for it.

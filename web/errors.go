@@ -29,6 +29,7 @@ var table = []struct {
 	title, next string
 }{
 	{handlers.ErrUnauthorized, http.StatusUnauthorized, "Not signed in", "Sign in, or send a token as Authorization: Bearer."},
+	{handlers.ErrGone, http.StatusGone, "Gone", "Ask whoever gave it to you for another."},
 	{store.ErrNotFound, http.StatusNotFound, "Not found", "Look for it on the fleet's page."},
 	{store.ErrInvalid, http.StatusBadRequest, "The question is wrong", "Correct the address, or start again from the fleet's page."},
 	{store.ErrConflict, http.StatusConflict, "It has changed meanwhile", "Look at it again, and decide again."},

@@ -70,6 +70,9 @@ func routes(h *handlers.Handlers, a *api.API) []Route {
 	if h.HasAccounts() {
 		all = append(all, signing(h))
 	}
+	if h.WritesManifests() {
+		all = append(all, manifests(h))
+	}
 	if h.TakesReports() {
 		all = append(all, reports(h))
 	}
@@ -109,6 +112,21 @@ func acts(h *handlers.Handlers) []Route {
 		read(store.Viewer, "/actions/:verb", h.Bulk),
 		write(store.Operator, http.MethodPost, "/actions/:verb", h.ActOnMany),
 		read(store.Operator, "/audit", h.AuditPage),
+	}
+}
+
+// manifests are where manifests are written, and handed out. A link's token is its own secret.
+func manifests(h *handlers.Handlers) []Route {
+	return []Route{
+		read(store.Operator, "/manifests", h.ManifestLinkList),
+		read(store.Operator, "/manifests/new", h.NewManifest),
+		read(store.Operator, "/manifests/archive", h.ArchiveManifests),
+		write(store.Operator, http.MethodPost, "/manifests/preview", h.PreviewManifest),
+		write(store.Operator, http.MethodPost, "/manifests/download", h.DownloadManifest),
+		write(store.Operator, http.MethodPost, "/manifests/apply", h.ApplyManifest),
+		write(store.Operator, http.MethodPost, "/manifests/links", h.MakeManifestLink),
+		write(store.Operator, http.MethodPost, "/manifests/links/:id/revoke", h.RevokeManifestLink),
+		read(store.Nobody, "/m/:file", h.ManifestByLink),
 	}
 }
 

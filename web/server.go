@@ -54,6 +54,8 @@ type Options struct {
 	SignIn bool
 	// Links is nil for a board that hands out no manifests.
 	Links api.Links
+	// Manifests writes manifests of new runners.
+	Manifests handlers.ManifestOptions
 	// Systems are the runner systems there are.
 	Systems []string
 	// Reports takes what runners report themselves; nil for none.
@@ -115,7 +117,7 @@ func New(o Options) (*Server, error) {
 	m := newMetrics(o.Registry, o.Version, o.Live)
 	streams := o.Streams
 	streams.Rendered, streams.Published = m.rendered, m.published
-	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Accounts: o.Accounts, SecureCookies: conf != nil || public.Scheme == "https", Systems: o.Systems, Version: o.Version,
+	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Accounts: o.Accounts, Manifests: o.Manifests, SecureCookies: conf != nil || public.Scheme == "https", Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	feed, _ := o.History.(api.Feed)

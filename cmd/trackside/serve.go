@@ -103,9 +103,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	writes, err := s.manifests(targets, db)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		Actions: desk.actions(), Audit: desk.audit(), Accounts: who, SignIn: signIn,
+		Actions: desk.actions(), Audit: desk.audit(), Accounts: who, SignIn: signIn, Manifests: writes,
 		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
 		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
@@ -241,6 +245,7 @@ func (s serveCmd) retain(ctx context.Context, db *sqlite.DB, log *slog.Logger) {
 		prune(ctx, log, "evidence", s.EvidenceRetention, db.PruneEvidence)
 		prune(ctx, log, "uptime", keepRollups, db.PruneRollups)
 		prune(ctx, log, "audit", s.AuditRetention, db.PruneAudit)
+		prune(ctx, log, "manifest links", keepLinks, db.PruneManifestLinks)
 		select {
 		case <-ctx.Done():
 			return

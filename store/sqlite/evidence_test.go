@@ -156,7 +156,7 @@ func TestPruneEvidence(t *testing.T) {
 // laterThanEvidence undoes the migrations that came after that of the evidence.
 const laterThanEvidence = "DROP TABLE report_tokens; DROP TABLE report_runners; DROP TABLE report_tasks; DROP TABLE report_sequence;" +
 	"DROP TABLE acceptances; ALTER TABLE runners DROP COLUMN offer; DROP INDEX transitions_version;" +
-	"DROP TABLE audit; DROP TABLE acknowledgements; ALTER TABLE runners DROP COLUMN mark; DROP TABLE users; DROP TABLE sessions; DROP TABLE tokens;" +
+	"DROP TABLE audit; DROP TABLE acknowledgements; ALTER TABLE runners DROP COLUMN mark; DROP TABLE users; DROP TABLE sessions; DROP TABLE tokens; DROP TABLE manifest_links;" +
 	"DROP INDEX transitions_id; ALTER TABLE transitions DROP COLUMN id; ALTER TABLE meta DROP COLUMN feed;"
 
 // A file of the version before knows a fleet: counting begins with it.

@@ -111,6 +111,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteWorkloadStmt, err = db.PrepareContext(ctx, deleteWorkload); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteWorkload: %w", err)
 	}
+	if q.emptyManifestLinksStmt, err = db.PrepareContext(ctx, emptyManifestLinks); err != nil {
+		return nil, fmt.Errorf("error preparing query EmptyManifestLinks: %w", err)
+	}
 	if q.endEntryStmt, err = db.PrepareContext(ctx, endEntry); err != nil {
 		return nil, fmt.Errorf("error preparing query EndEntry: %w", err)
 	}
@@ -165,6 +168,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findUserStmt, err = db.PrepareContext(ctx, findUser); err != nil {
 		return nil, fmt.Errorf("error preparing query FindUser: %w", err)
 	}
+	if q.getManifestLinkStmt, err = db.PrepareContext(ctx, getManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query GetManifestLink: %w", err)
+	}
 	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
 	}
@@ -176,6 +182,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listEntriesStmt, err = db.PrepareContext(ctx, listEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query ListEntries: %w", err)
+	}
+	if q.listManifestLinksStmt, err = db.PrepareContext(ctx, listManifestLinks); err != nil {
+		return nil, fmt.Errorf("error preparing query ListManifestLinks: %w", err)
 	}
 	if q.listRefsStmt, err = db.PrepareContext(ctx, listRefs); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRefs: %w", err)
@@ -216,6 +225,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.pruneEntriesStmt, err = db.PrepareContext(ctx, pruneEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query PruneEntries: %w", err)
 	}
+	if q.pruneManifestLinksStmt, err = db.PrepareContext(ctx, pruneManifestLinks); err != nil {
+		return nil, fmt.Errorf("error preparing query PruneManifestLinks: %w", err)
+	}
 	if q.pruneSessionsStmt, err = db.PrepareContext(ctx, pruneSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query PruneSessions: %w", err)
 	}
@@ -230,6 +242,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.putLogStmt, err = db.PrepareContext(ctx, putLog); err != nil {
 		return nil, fmt.Errorf("error preparing query PutLog: %w", err)
+	}
+	if q.putManifestLinkStmt, err = db.PrepareContext(ctx, putManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query PutManifestLink: %w", err)
 	}
 	if q.putReportRunnerStmt, err = db.PrepareContext(ctx, putReportRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query PutReportRunner: %w", err)
@@ -260,6 +275,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.reportSequenceStmt, err = db.PrepareContext(ctx, reportSequence); err != nil {
 		return nil, fmt.Errorf("error preparing query ReportSequence: %w", err)
+	}
+	if q.revokeManifestLinkStmt, err = db.PrepareContext(ctx, revokeManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeManifestLink: %w", err)
 	}
 	if q.revokeReportTokenStmt, err = db.PrepareContext(ctx, revokeReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeReportToken: %w", err)
@@ -308,6 +326,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.transitionsSinceStmt, err = db.PrepareContext(ctx, transitionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsSince: %w", err)
+	}
+	if q.useManifestLinkStmt, err = db.PrepareContext(ctx, useManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query UseManifestLink: %w", err)
 	}
 	if q.useTokenStmt, err = db.PrepareContext(ctx, useToken); err != nil {
 		return nil, fmt.Errorf("error preparing query UseToken: %w", err)
@@ -468,6 +489,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteWorkloadStmt: %w", cerr)
 		}
 	}
+	if q.emptyManifestLinksStmt != nil {
+		if cerr := q.emptyManifestLinksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing emptyManifestLinksStmt: %w", cerr)
+		}
+	}
 	if q.endEntryStmt != nil {
 		if cerr := q.endEntryStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing endEntryStmt: %w", cerr)
@@ -558,6 +584,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findUserStmt: %w", cerr)
 		}
 	}
+	if q.getManifestLinkStmt != nil {
+		if cerr := q.getManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getManifestLinkStmt: %w", cerr)
+		}
+	}
 	if q.listAcceptancesStmt != nil {
 		if cerr := q.listAcceptancesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAcceptancesStmt: %w", cerr)
@@ -576,6 +607,11 @@ func (q *Queries) Close() error {
 	if q.listEntriesStmt != nil {
 		if cerr := q.listEntriesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listEntriesStmt: %w", cerr)
+		}
+	}
+	if q.listManifestLinksStmt != nil {
+		if cerr := q.listManifestLinksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listManifestLinksStmt: %w", cerr)
 		}
 	}
 	if q.listRefsStmt != nil {
@@ -643,6 +679,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing pruneEntriesStmt: %w", cerr)
 		}
 	}
+	if q.pruneManifestLinksStmt != nil {
+		if cerr := q.pruneManifestLinksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pruneManifestLinksStmt: %w", cerr)
+		}
+	}
 	if q.pruneSessionsStmt != nil {
 		if cerr := q.pruneSessionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pruneSessionsStmt: %w", cerr)
@@ -666,6 +707,11 @@ func (q *Queries) Close() error {
 	if q.putLogStmt != nil {
 		if cerr := q.putLogStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putLogStmt: %w", cerr)
+		}
+	}
+	if q.putManifestLinkStmt != nil {
+		if cerr := q.putManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putManifestLinkStmt: %w", cerr)
 		}
 	}
 	if q.putReportRunnerStmt != nil {
@@ -716,6 +762,11 @@ func (q *Queries) Close() error {
 	if q.reportSequenceStmt != nil {
 		if cerr := q.reportSequenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing reportSequenceStmt: %w", cerr)
+		}
+	}
+	if q.revokeManifestLinkStmt != nil {
+		if cerr := q.revokeManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeManifestLinkStmt: %w", cerr)
 		}
 	}
 	if q.revokeReportTokenStmt != nil {
@@ -796,6 +847,11 @@ func (q *Queries) Close() error {
 	if q.transitionsSinceStmt != nil {
 		if cerr := q.transitionsSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing transitionsSinceStmt: %w", cerr)
+		}
+	}
+	if q.useManifestLinkStmt != nil {
+		if cerr := q.useManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing useManifestLinkStmt: %w", cerr)
 		}
 	}
 	if q.useTokenStmt != nil {
@@ -881,6 +937,7 @@ type Queries struct {
 	deleteTransitionStmt      *sql.Stmt
 	deleteUnusedRefStmt       *sql.Stmt
 	deleteWorkloadStmt        *sql.Stmt
+	emptyManifestLinksStmt    *sql.Stmt
 	endEntryStmt              *sql.Stmt
 	endSessionStmt            *sql.Stmt
 	endSessionsOfTokenStmt    *sql.Stmt
@@ -899,10 +956,12 @@ type Queries struct {
 	findSessionStmt           *sql.Stmt
 	findTokenStmt             *sql.Stmt
 	findUserStmt              *sql.Stmt
+	getManifestLinkStmt       *sql.Stmt
 	listAcceptancesStmt       *sql.Stmt
 	listAcknowledgementsStmt  *sql.Stmt
 	listComponentsStmt        *sql.Stmt
 	listEntriesStmt           *sql.Stmt
+	listManifestLinksStmt     *sql.Stmt
 	listRefsStmt              *sql.Stmt
 	listReportRunnersStmt     *sql.Stmt
 	listReportTasksStmt       *sql.Stmt
@@ -916,11 +975,13 @@ type Queries struct {
 	observedFromStmt          *sql.Stmt
 	openEntriesStmt           *sql.Stmt
 	pruneEntriesStmt          *sql.Stmt
+	pruneManifestLinksStmt    *sql.Stmt
 	pruneSessionsStmt         *sql.Stmt
 	putAcceptanceStmt         *sql.Stmt
 	putAcknowledgementStmt    *sql.Stmt
 	putComponentStmt          *sql.Stmt
 	putLogStmt                *sql.Stmt
+	putManifestLinkStmt       *sql.Stmt
 	putReportRunnerStmt       *sql.Stmt
 	putReportSequenceStmt     *sql.Stmt
 	putReportTaskStmt         *sql.Stmt
@@ -931,6 +992,7 @@ type Queries struct {
 	recordedAtStmt            *sql.Stmt
 	removeUserStmt            *sql.Stmt
 	reportSequenceStmt        *sql.Stmt
+	revokeManifestLinkStmt    *sql.Stmt
 	revokeReportTokenStmt     *sql.Stmt
 	revokeTokenStmt           *sql.Stmt
 	rollupComponentsStmt      *sql.Stmt
@@ -947,6 +1009,7 @@ type Queries struct {
 	transitionsAtStmt         *sql.Stmt
 	transitionsBeforeStmt     *sql.Stmt
 	transitionsSinceStmt      *sql.Stmt
+	useManifestLinkStmt       *sql.Stmt
 	useTokenStmt              *sql.Stmt
 	versionsSinceStmt         *sql.Stmt
 	workloadNamesStmt         *sql.Stmt
@@ -985,6 +1048,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteTransitionStmt:      q.deleteTransitionStmt,
 		deleteUnusedRefStmt:       q.deleteUnusedRefStmt,
 		deleteWorkloadStmt:        q.deleteWorkloadStmt,
+		emptyManifestLinksStmt:    q.emptyManifestLinksStmt,
 		endEntryStmt:              q.endEntryStmt,
 		endSessionStmt:            q.endSessionStmt,
 		endSessionsOfTokenStmt:    q.endSessionsOfTokenStmt,
@@ -1003,10 +1067,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		findSessionStmt:           q.findSessionStmt,
 		findTokenStmt:             q.findTokenStmt,
 		findUserStmt:              q.findUserStmt,
+		getManifestLinkStmt:       q.getManifestLinkStmt,
 		listAcceptancesStmt:       q.listAcceptancesStmt,
 		listAcknowledgementsStmt:  q.listAcknowledgementsStmt,
 		listComponentsStmt:        q.listComponentsStmt,
 		listEntriesStmt:           q.listEntriesStmt,
+		listManifestLinksStmt:     q.listManifestLinksStmt,
 		listRefsStmt:              q.listRefsStmt,
 		listReportRunnersStmt:     q.listReportRunnersStmt,
 		listReportTasksStmt:       q.listReportTasksStmt,
@@ -1020,11 +1086,13 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		observedFromStmt:          q.observedFromStmt,
 		openEntriesStmt:           q.openEntriesStmt,
 		pruneEntriesStmt:          q.pruneEntriesStmt,
+		pruneManifestLinksStmt:    q.pruneManifestLinksStmt,
 		pruneSessionsStmt:         q.pruneSessionsStmt,
 		putAcceptanceStmt:         q.putAcceptanceStmt,
 		putAcknowledgementStmt:    q.putAcknowledgementStmt,
 		putComponentStmt:          q.putComponentStmt,
 		putLogStmt:                q.putLogStmt,
+		putManifestLinkStmt:       q.putManifestLinkStmt,
 		putReportRunnerStmt:       q.putReportRunnerStmt,
 		putReportSequenceStmt:     q.putReportSequenceStmt,
 		putReportTaskStmt:         q.putReportTaskStmt,
@@ -1035,6 +1103,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		recordedAtStmt:            q.recordedAtStmt,
 		removeUserStmt:            q.removeUserStmt,
 		reportSequenceStmt:        q.reportSequenceStmt,
+		revokeManifestLinkStmt:    q.revokeManifestLinkStmt,
 		revokeReportTokenStmt:     q.revokeReportTokenStmt,
 		revokeTokenStmt:           q.revokeTokenStmt,
 		rollupComponentsStmt:      q.rollupComponentsStmt,
@@ -1051,6 +1120,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		transitionsAtStmt:         q.transitionsAtStmt,
 		transitionsBeforeStmt:     q.transitionsBeforeStmt,
 		transitionsSinceStmt:      q.transitionsSinceStmt,
+		useManifestLinkStmt:       q.useManifestLinkStmt,
 		useTokenStmt:              q.useTokenStmt,
 		versionsSinceStmt:         q.versionsSinceStmt,
 		workloadNamesStmt:         q.workloadNamesStmt,
