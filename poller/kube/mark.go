@@ -46,7 +46,7 @@ func readMark(annotations map[string]string) (m marking, marked, broken bool) {
 		return marking{}, false, false
 	}
 	if len(text) > maxMark || json.Unmarshal([]byte(text), &m) != nil || m.At.IsZero() {
-		return marking{By: "somebody", Note: "The annotation " + systems.AnnotationDisabled + " cannot be read: " + store.Clean(text, 80)}, true, true
+		return marking{By: "somebody", Note: store.Clean("The annotation "+systems.AnnotationDisabled+" cannot be read: "+text[:min(len(text), 200)], 160)}, true, true
 	}
 	m.By, m.Note, m.Key = store.Clean(m.By, 200), store.Clean(m.Note, store.MaxNote), store.Clean(m.Key, 128)
 	return m, true, false
@@ -129,7 +129,8 @@ func serviceOf(sw systems.Switch, parts []part, customs []*custom, busy bool, no
 	s := service{observed: store.Enabled, requested: store.Enabled}
 	m, marked, broken := leading(hs)
 	off := allOff(hs, marked && m.Phase != phaseDraining)
-	if off && !(marked && m.Drain && busy) && !slices.ContainsFunc(hs, func(h held) bool { return h.busy }) {
+	waits := marked && m.Drain && busy
+	if off && !waits && !slices.ContainsFunc(hs, func(h held) bool { return h.busy }) {
 		s.observed = store.Disabled
 	}
 	s.requested = s.observed
