@@ -37,6 +37,8 @@ type Touched struct {
 	History *History
 	// Accepted replaces the snapshot's acceptances of findings when it is not nil: those that hold now.
 	Accepted *[]Acceptance
+	// Acknowledged replaces the snapshot's acknowledgements of failures when it is not nil: those that hold now.
+	Acknowledged *[]Acknowledgement
 }
 
 // Add adds what another source has observed.
@@ -54,11 +56,14 @@ func (t *Touched) Add(o Touched) {
 	if o.Accepted != nil {
 		t.Accepted = o.Accepted
 	}
+	if o.Acknowledged != nil {
+		t.Acknowledged = o.Acknowledged
+	}
 }
 
 // Empty reports whether nothing was touched.
 func (t Touched) Empty() bool {
-	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && len(t.Said) == 0 && len(t.Unsaid) == 0 && t.History == nil && t.Accepted == nil
+	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && len(t.Said) == 0 && len(t.Unsaid) == 0 && t.History == nil && t.Accepted == nil && t.Acknowledged == nil
 }
 
 // Change is one runner before and after: Before is nil for one that is new, After for one that is gone.
@@ -90,6 +95,8 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 	next := *prev
 	next.Rev, next.At = prev.Rev+1, now
 	changes, accepted := next.accept(t.Accepted)
+	seen, acknowledged := next.acknowledge(t.Acknowledged)
+	changes = append(changes, seen...)
 	for _, r := range t.Runners {
 		if c, ok := next.set(r, now); ok {
 			changes = append(changes, c)
@@ -102,7 +109,7 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 	}
 	changes = next.attach(changes, t.Evidence)
 	moved := next.setSources(t)
-	if len(changes) == 0 && !moved && !accepted {
+	if len(changes) == 0 && !moved && !accepted && !acknowledged {
 		return prev, nil
 	}
 	return &next, changes
@@ -199,6 +206,7 @@ func settle(before, observed *Runner, now time.Time) *Runner {
 	settleWorkloads(before, &after, now)
 	after.Load = before.Load.next(after.carried(), now)
 	remember(before, &after, now)
+	after.Asked = asked(before, &after, now)
 	return &after
 }
 

@@ -48,6 +48,8 @@ type Runner struct {
 	Requested, Observed State
 	// Mark says who took it out of service and why; its zero value is for one that nobody did, or not by way of the board.
 	Mark Mark
+	// Asked is since when Requested differs from Observed; zero while they agree. Apply adds it, and Equal leaves it out.
+	Asked time.Time
 	// Components are the runner's parts, by name.
 	Components []Component
 	// Workloads are the pods of the components and what the runner runs, by namespace and name.

@@ -25,6 +25,8 @@ type Snapshot struct {
 	namespaces tree[string, int]
 	systems    tree[string, int]
 	accepted   acceptances
+
+	acknowledged acknowledgements
 }
 
 // Totals are the counts of a fleet.
