@@ -1,92 +1,63 @@
 package store
 
 import (
+	"maps"
 	"slices"
-	"time"
 )
 
-// acknowledgements are those that hold, by runner. The map is replaced whole and never changed.
-type acknowledgements map[Ref]Acknowledgement
-
-func (a Acknowledgement) equal(b Acknowledgement) bool {
-	return a.Ref == b.Ref && a.By == b.By && a.Note == b.Note && a.At.Equal(b.At)
-}
-
-// Acknowledged says who is on a runner's failure; false when nobody is.
+// Acknowledged is who is on a runner's failure; false when nobody is, or the runner has recovered since.
 func (s *Snapshot) Acknowledged(ref Ref) (Acknowledgement, bool) {
 	a, ok := s.acknowledged[ref]
 	return a, ok
 }
 
-// acknowledge replaces the acknowledgements and reports whether they differ. As with acceptances, the runners for which they do have changed.
-func (s *Snapshot) acknowledge(list *[]Acknowledgement) (changes []Change, moved bool) {
-	if list == nil {
-		return nil, false
-	}
-	before := s.acknowledged
-	s.acknowledged = make(acknowledgements, len(*list))
-	for _, a := range *list {
-		s.acknowledged[a.Ref] = a
-	}
-	refs := before.differing(s.acknowledged)
-	for _, ref := range refs {
-		old, ok := s.runners.get(Ref.Compare, ref)
-		if !ok {
-			continue
-		}
-		after := *old
-		after.Rev = s.Rev
-		s.runners = s.runners.put(Ref.Compare, ref, &after)
-		changes = append(changes, Change{Before: old, After: &after})
-	}
-	return changes, len(refs) > 0
+// Ended reports whether an acknowledgement has nothing to be about any more: its runner has recovered, or is gone.
+func (a Acknowledgement) Ended(r *Runner) bool { return r == nil || r.Health == Healthy }
+
+// Equal reports whether two acknowledgements say the same.
+func (a Acknowledgement) Equal(o Acknowledgement) bool {
+	return a.Ref == o.Ref && a.By == o.By && a.Note == o.Note && a.At.Equal(o.At)
 }
 
-// differing lists the runners whose acknowledgements are not the same, in order.
-func (a acknowledgements) differing(b acknowledgements) (refs []Ref) {
-	for ref, x := range a {
-		if y, ok := b[ref]; !ok || !x.equal(y) {
+// acknowledge replaces the acknowledgements. Runners for which they differ have changed, though nothing was observed of them.
+func (s *Snapshot) acknowledge(list *[]Acknowledgement) (changes []Change) {
+	if list == nil {
+		return nil
+	}
+	before := s.acknowledged
+	s.acknowledged = make(map[Ref]Acknowledgement, len(*list))
+	for _, a := range *list {
+		if r, ok := s.runners.get(Ref.Compare, a.Ref); ok && !a.Ended(r) {
+			s.acknowledged[a.Ref] = a
+		}
+	}
+	var refs []Ref
+	for ref, a := range s.acknowledged {
+		if !a.Equal(before[ref]) {
 			refs = append(refs, ref)
 		}
 	}
-	for ref := range b {
-		if _, both := a[ref]; !both {
+	for ref := range before {
+		if _, both := s.acknowledged[ref]; !both {
 			refs = append(refs, ref)
 		}
 	}
 	slices.SortFunc(refs, Ref.Compare)
-	return refs
+	for _, ref := range refs {
+		if old, ok := s.runners.get(Ref.Compare, ref); ok {
+			after := *old
+			after.Rev = s.Rev
+			s.runners = s.runners.put(Ref.Compare, ref, &after)
+			changes = append(changes, Change{Before: old, After: &after})
+		}
+	}
+	return changes
 }
 
-// fresh is how long after a mark a disagreement is still the mark's own: the cluster takes a moment to follow.
-const fresh = time.Minute
-
-// asked is since when another state is asked for than is seen; zero while the two agree.
-func asked(before, after *Runner, now time.Time) time.Time {
-	switch {
-	case after.Requested == after.Observed:
-		return time.Time{}
-	case before.Requested == after.Requested && !before.Asked.IsZero():
-		return before.Asked
-	case after.Mark.At.IsZero() || after.Mark.At.After(now):
-		return now
-	case before.Ref == Ref{} || now.Sub(after.Mark.At) < fresh: // a board that has just begun knows no better
-		return after.Mark.At
+// recovered ends the acknowledgement of a runner that is well again; after is nil for one that is gone.
+func (s *Snapshot) recovered(ref Ref, after *Runner) {
+	if a, ok := s.acknowledged[ref]; ok && a.Ended(after) {
+		s.acknowledged = maps.Clone(s.acknowledged) // the map is replaced whole and never changed
+		delete(s.acknowledged, ref)
 	}
-	return now
-}
-
-// DeadAfter is how long a runner must have been down before it counts as dead.
-const DeadAfter = 24 * time.Hour
-
-// Dead reports whether nothing is left of a runner that could be of use: it is meant to be in service, has been unhealthy for more than
-// [DeadAfter], none of its components has a pod that is ready, and none of its workloads is well. It is what a clean-up offers, so it
-// rather leaves one out.
-func (r *Runner) Dead(now time.Time) bool {
-	if r.Requested != Enabled || r.Observed != Enabled || r.Health != Unhealthy || now.Sub(r.Since) <= DeadAfter {
-		return false
-	}
-	ready := slices.ContainsFunc(r.Components, func(c Component) bool { return c.Ready > 0 || c.Health == Healthy })
-	well := slices.ContainsFunc(r.Workloads, func(w Workload) bool { return w.Health == Healthy })
-	return !ready && !well
 }

@@ -37,7 +37,7 @@ type Touched struct {
 	History *History
 	// Accepted replaces the snapshot's acceptances of findings when it is not nil: those that hold now.
 	Accepted *[]Acceptance
-	// Acknowledged replaces the snapshot's acknowledgements of failures when it is not nil: those that hold now.
+	// Acknowledged replaces the snapshot's acknowledgements of failures when it is not nil.
 	Acknowledged *[]Acknowledgement
 }
 
@@ -95,8 +95,6 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 	next := *prev
 	next.Rev, next.At = prev.Rev+1, now
 	changes, accepted := next.accept(t.Accepted)
-	seen, acknowledged := next.acknowledge(t.Acknowledged)
-	changes = append(changes, seen...)
 	for _, r := range t.Runners {
 		if c, ok := next.set(r, now); ok {
 			changes = append(changes, c)
@@ -107,9 +105,10 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 			changes = append(changes, c)
 		}
 	}
+	changes = append(changes, next.acknowledge(t.Acknowledged)...)
 	changes = next.attach(changes, t.Evidence)
 	moved := next.setSources(t)
-	if len(changes) == 0 && !moved && !accepted && !acknowledged {
+	if len(changes) == 0 && !moved && !accepted {
 		return prev, nil
 	}
 	return &next, changes
@@ -158,6 +157,7 @@ func (s *Snapshot) set(observed *Runner, now time.Time) (Change, bool) {
 	}
 	s.add(after, 1)
 	s.runners = s.runners.put(Ref.Compare, after.Ref, after)
+	s.recovered(after.Ref, after)
 	return Change{Before: before, After: after, Events: transitions(before, after, now)}, true
 }
 
@@ -168,6 +168,7 @@ func (s *Snapshot) remove(ref Ref, now time.Time) (Change, bool) {
 	}
 	s.add(before, -1)
 	s.runners = s.runners.del(Ref.Compare, ref)
+	s.recovered(ref, nil)
 	return Change{Before: before, Events: transitions(before, nil, now)}, true
 }
 
@@ -266,7 +267,7 @@ func flapping(before, after *Runner) Verdict {
 
 // NextCheck is when the runner may change with nothing else happening; zero: never.
 func (r *Runner) NextCheck() time.Time {
-	next := r.Next
+	next := earlier(r.Next, r.Mark.Until) // then it is to come back
 	for i := range r.Components {
 		next = earlier(next, r.Components[i].Next)
 	}
