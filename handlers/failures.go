@@ -167,7 +167,7 @@ const sharedFailures = sharedPart(-1)
 // Next sends the page when something failed, ceased to fail, or left evidence.
 func (p *failuresPage) Next(st *live.Step) live.Patch {
 	changed := st.Shared(sharedFailures, func() []byte {
-		if len(st.Evidence) > 0 || slices.ContainsFunc(st.Changes, func(c store.Change) bool { return views.FailuresChanged(c.Before, c.After) }) {
+		if len(st.Evidence) > 0 || acknowledged(st) || slices.ContainsFunc(st.Changes, func(c store.Change) bool { return views.FailuresChanged(c.Before, c.After) }) {
 			return []byte{1}
 		}
 		return nil

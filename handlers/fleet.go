@@ -59,7 +59,7 @@ func (p *fleetPage) Next(st *live.Step) live.Patch {
 		return live.Patch{Full: true}
 	}
 	events := d.events(p.rows, func(r *store.Runner) []byte {
-		return st.Shared(r, func() []byte { return html(views.RunnerRow(r)) })
+		return st.Shared(r, func() []byte { return html(views.RunnerRow(st.After, r, p.h.actions != nil)) })
 	})
 	events = append(events, totals(st)...)
 	events = append(events, sources(st)...)

@@ -143,7 +143,7 @@ func fresh(rs []*store.Runner, rendered map[*store.Runner]string) *sse.Table {
 	t := &sse.Table{Rows: map[string]string{}}
 	for _, r := range rs {
 		if rendered[r] == "" {
-			rendered[r] = string(html(views.RunnerRow(r)))
+			rendered[r] = string(html(views.RunnerRow(&store.Snapshot{}, r, false)))
 		}
 		t.IDs = append(t.IDs, r.Ref.ID())
 		t.Rows[r.Ref.ID()] = rendered[r]

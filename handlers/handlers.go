@@ -103,7 +103,9 @@ func (h *Handlers) TakesReports() bool { return h.reports != nil }
 func (h *Handlers) Stats() live.Stats { return h.hub.Stats() }
 
 // frame is what stands around every page.
-func (h *Handlers) frame() views.Frame { return views.Frame{Version: h.version, Live: true} }
+func (h *Handlers) frame() views.Frame {
+	return views.Frame{Version: h.version, Live: true, Acts: h.actions != nil}
+}
 
 // Fleet answers with the fleet, or the part of it that the query asks for.
 func (h *Handlers) Fleet(c echo.Context) error {
@@ -134,9 +136,13 @@ func (h *Handlers) Runner(c echo.Context) error {
 	r, err := snap.Runner(ref)
 	switch {
 	case err == nil:
-		return h.page(c, http.StatusOK, views.RunnerPage(h.runnerModel(snap, r, history)))
+		m := h.runnerModel(snap, r, history)
+		m.Did = h.did(c, ref)
+		return h.page(c, http.StatusOK, views.RunnerPage(m))
 	case len(history) > 0:
-		return h.page(c, http.StatusNotFound, views.RunnerPage(h.goneModel(snap, ref, history)))
+		m := h.goneModel(snap, ref, history)
+		m.Did = h.did(c, ref)
+		return h.page(c, http.StatusNotFound, views.RunnerPage(m))
 	}
 	return &NoRunner{Err: err, Near: snap.Near(ref, 5)}
 }
@@ -211,6 +217,14 @@ func refOf(r *http.Request) (store.Ref, error) {
 	}
 	if len(parts) != 4 {
 		return store.Ref{}, fmt.Errorf("%w: a runner's path is /runners/{cluster}/{system}/{namespace}/{name}", store.ErrNotFound)
+	}
+	return refOfParts(parts)
+}
+
+// refOfParts reads the four escaped parts of a runner's path.
+func refOfParts(parts []string) (store.Ref, error) {
+	if len(parts) != 4 {
+		return store.Ref{}, fmt.Errorf("%w: a runner's path is /runners/{cluster}/{system}/{namespace}/{name}", store.ErrInvalid)
 	}
 	for i, p := range parts {
 		s, err := url.PathUnescape(p)

@@ -1,4 +1,4 @@
-// The keyboard ( / j k ? Esc; Enter opens a row because its link has the focus ), the copy buttons, and a filter that follows
+// The keyboard ( / j k a ? Esc; Enter opens a row because its link has the focus ), the copy buttons, and a filter that follows
 // what is typed. Everything here is a convenience: the page works without it, and what needs it is hidden until it runs.
 (() => {
   const TYPED = 'trackside.typed', PAUSE = 400, SAID = 1500
@@ -15,10 +15,17 @@
     all[to].scrollIntoView({ block: 'nearest' })
   }
 
+  // act opens what can be done to the runner that has the focus, or that the page is about.
+  const act = () => {
+    const a = document.activeElement?.closest('tr')?.querySelector('#rows [data-act]') ?? $('.head [data-act], #filter [data-act]')
+    if (a?.offsetParent) a.click()
+  }
+
   const keys = {
     '/': () => { const q = $('#q'); q ? (q.focus(), q.select()) : location.assign('/') },
     j: () => step(1),
     k: () => step(-1),
+    a: act,
     '?': () => { const d = $('#help'); d.open ? d.close() : d.showModal() },
     Escape: () => document.activeElement?.blur(),
   }
@@ -26,10 +33,10 @@
     if (evt.ctrlKey || evt.metaKey || evt.altKey || evt.isComposing) return
     const typing = evt.target.closest?.('input,textarea,select,[contenteditable]')
     if (typing && evt.key !== 'Escape' || $('dialog[open]') && evt.key !== '?') return
-    const act = keys[evt.key]
-    if (!act) return
+    const press = keys[evt.key]
+    if (!press) return
     if (evt.key !== 'Escape') evt.preventDefault()
-    act()
+    press()
   })
 
   // A page over plain http on another host than loopback has no clipboard; the old way still works there.

@@ -23,11 +23,13 @@ type BoardModel struct {
 type tile struct {
 	ID, Href string
 	mark
-	Moving string
-	Name   name
-	Place  string
-	Why    []store.Part
-	Since  time.Time
+	Moving movingView
+	// Quiet is who took it out of service, or who is on its failure; nil for nobody.
+	Quiet []store.Part
+	Name  name
+	Place string
+	Why   []store.Part
+	Since time.Time
 	// Wide tiles take two places.
 	Wide bool
 	// Sum stands instead of a name where a tile stands for many runners.
@@ -65,7 +67,7 @@ func NewBoardModel(s *store.Snapshot, now time.Time) BoardModel {
 		shown, well = all[:min(bad, mostPlaces/2-2)], nil
 	}
 	for _, r := range slices.Concat(shown, well) {
-		m.tiles = append(m.tiles, newTile(r))
+		m.tiles = append(m.tiles, newTile(s, r))
 	}
 	m.sumUp(len(shown), len(well), bad, len(all), s.Totals())
 	m.grid = gridFor(m.tiles)
@@ -104,10 +106,13 @@ func gridFor(tiles []tile) string {
 	return grids[len(grids)-1].class
 }
 
-func newTile(r *store.Runner) tile {
-	t := tile{ID: r.Ref.ID(), Href: r.Ref.Path(), mark: runnerMark(r), Moving: moving(r), Name: shorten(r.Ref.Name, tileName, tileTail), Place: place(r.Ref), Since: r.Since, Wide: unwell(r)}
+func newTile(s *store.Snapshot, r *store.Runner) tile {
+	t := tile{ID: r.Ref.ID(), Href: r.Ref.Path(), mark: runnerMark(r), Moving: newMoving(r), Quiet: shortMark(r), Name: shorten(r.Ref.Name, tileName, tileTail), Place: place(r.Ref), Since: r.Since, Wide: unwell(r)}
 	if unwell(r) {
 		t.Why = parts(r.Why)
+	}
+	if ack := ackParts(s, r); ack != nil {
+		t.Quiet = ack
 	}
 	return t
 }

@@ -146,12 +146,16 @@ type failureLine struct {
 	Runner            string
 	RunnerHref, Place string
 	At                time.Time
+	// Ack is who is on it; nil for nobody.
+	Ack []store.Part
 }
 
 // failureItem is a failure and whether it goes on.
 type failureItem struct {
 	store.Evidence
 	now bool
+	// ack is who is on it; nil for nobody.
+	ack []store.Part
 }
 
 // NewFailuresModel groups the failures of the past, as they are read, with those of the present, which the snapshot knows even when
@@ -213,10 +217,15 @@ func joined(s *store.Snapshot, q FailuresQuery, past []store.Evidence) []failure
 	for _, e := range past { // the latest come first
 		_, on := failing[e.Failure()]
 		delete(failing, e.Failure())
-		items = append(items, failureItem{e, on})
+		items = append(items, failureItem{e, on, nil})
 	}
 	for _, e := range failing {
-		items = append(items, failureItem{e, true})
+		items = append(items, failureItem{e, true, nil})
+	}
+	for i := range items {
+		if r, err := s.Runner(items[i].Ref); err == nil && items[i].now {
+			items[i].ack = ackParts(s, r)
+		}
 	}
 	slices.SortFunc(items, func(a, b failureItem) int {
 		return cmp.Or(boolFirst(a.now, b.now), b.At.Compare(a.At), a.Ref.Compare(b.Ref), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
@@ -310,7 +319,7 @@ func newCauseGroup(kind, cause string, items []failureItem) causeGroup {
 }
 
 func newFailureLine(it *failureItem) failureLine {
-	l := failureLine{mark: mark{"x", "over"}, Name: newName(cmp.Or(it.Name, it.Component)), Runner: store.Clean(it.Ref.Name, nameLimit), RunnerHref: it.Ref.Path(), Place: place(it.Ref), At: it.At}
+	l := failureLine{mark: mark{"x", "over"}, Name: newName(cmp.Or(it.Name, it.Component)), Runner: store.Clean(it.Ref.Name, nameLimit), RunnerHref: it.Ref.Path(), Place: place(it.Ref), At: it.At, Ack: it.ack}
 	if it.now {
 		l.mark = mark{"u", "failing"}
 	}

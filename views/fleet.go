@@ -44,7 +44,7 @@ func (m FleetModel) row(r *store.Runner) templ.Component {
 	if m.Row != nil {
 		return m.Row(r)
 	}
-	return RunnerRow(r)
+	return RunnerRow(m.snapshot, r, m.Frame.Acts)
 }
 
 func (m FleetModel) shell() shell {

@@ -1,5 +1,7 @@
 package views
 
+import "trackside/static"
+
 // The attributes of <body> that open a page's stream, watch over it and know how it is doing. They are constants: the one thing
 // that differs between pages, the stream's address, stands in data-stream, which nothing evaluates.
 //
@@ -33,3 +35,13 @@ const (
 	ageClass = `{old:$_stale||$_age>=0&&$_age+$_tick-$_at>15000}`
 	ageText  = `$_at===0?'':$_age>=0?'data '+trackside.words($_age+$_tick-$_at)+' old':'data not yet confirmed'`
 )
+
+// What the dialog of actions does. The address comes with the event, which act.js makes, and is not evaluated. A POST that the network loses
+// is sent again: the form's key makes that one action.
+const (
+	actGet  = `@get(evt.detail,{filterSignals:{include:/^$/},retryMaxCount:2,retryInterval:500})`
+	actPost = `@post(el.getAttribute('action'),{contentType:'form',retryMaxCount:4,retryInterval:500})`
+	actBusy = `$_acting`
+)
+
+func actScript() string { return static.URL("act.js") }

@@ -19,9 +19,13 @@ const wholeVersion = 10
 type row struct {
 	ID, Href string
 	mark
-	Moving string
-	Name   name
-	Place  string
+	Moving movingView
+	// Out is who took it out of service, Ack who is on its failure; nil for nobody.
+	Out, Ack []store.Part
+	// Acts is the address of what can be done to it; blank on a board that cannot act.
+	Acts  string
+	Name  name
+	Place string
 	// Why is what is wrong, in words; blank for the healthy.
 	Why []store.Part
 	// Recovered is when it was last failing, zero when that is long ago; Note says what else is worth knowing of a green.
@@ -47,10 +51,13 @@ type chip struct {
 	Detail string
 }
 
-func newRow(r *store.Runner) row {
+func newRow(s *store.Snapshot, r *store.Runner, acts bool) row {
 	v := row{
-		ID: r.Ref.ID(), Href: r.Ref.Path(), mark: runnerMark(r), Moving: moving(r), Name: newName(r.Ref.Name), Place: place(r.Ref),
+		ID: r.Ref.ID(), Href: r.Ref.Path(), mark: runnerMark(r), Moving: newMoving(r), Out: shortMark(r), Ack: ackParts(s, r), Name: newName(r.Ref.Name), Place: place(r.Ref),
 		Version: version(r.Version), Since: r.Since, Recovered: r.Recovered,
+	}
+	if acts {
+		v.Acts = ActPath(r.Ref, "", "")
 	}
 	if len(v.Version) > wholeVersion {
 		v.VersionTip = v.Version

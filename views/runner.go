@@ -24,11 +24,15 @@ type RunnerModel struct {
 	Gone bool
 	// Findings is what was found about it; its zero value shows nothing.
 	Findings RunnerFindings
+	// Did is what somebody was sent back from; its zero value shows nothing.
+	Did DidModel
 
 	mark
 	name      string
 	place     string
-	moving    string
+	moving    movingView
+	out, ack  []store.Part // who took it out of service, and who is on its failure
+	acts      []actLink
 	why       []store.Part
 	message   string
 	since     time.Time
@@ -59,6 +63,8 @@ type componentView struct {
 	Short          bool // fewer pods are ready than desired
 	Restarts       string
 	Probe          *probeView
+	// Restart is the action on it; blank where it has nothing to restart.
+	Restart actLink
 }
 
 // verdictView is what is said of a component or a workload.
@@ -90,7 +96,9 @@ type workloadView struct {
 	Node       string
 	Created    time.Time
 	Containers []containerView
-	uid        string
+	// Delete is the action on it.
+	Delete actLink
+	uid    string
 }
 
 // containerView is one container of a pod.
@@ -113,15 +121,19 @@ type eventView struct {
 // NewRunnerModel builds the page of a runner with its latest transitions, newest first.
 func NewRunnerModel(s *store.Snapshot, r *store.Runner, history []store.Event, now time.Time) RunnerModel {
 	m := RunnerModel{
-		Ref: r.Ref, mark: runnerMark(r), name: newName(r.Ref.Name).whole(), place: place(r.Ref), moving: moving(r),
+		Ref: r.Ref, mark: runnerMark(r), name: newName(r.Ref.Name).whole(), place: place(r.Ref), moving: newMoving(r), out: markParts(r), ack: ackParts(s, r), acts: actLinks(r),
 		why: parts(r.Why), message: store.Clean(r.Message, lineLimit), since: r.Since, recovered: r.Recovered, unproven: r.Unproven,
 		inspect: store.Clean(r.Inspect, lineLimit), version: version(r.Version),
 		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history), facts: newFacts(append(slices.Clip(r.Facts), loadFacts(r.Load)...)),
 	}
 	for i := range r.Components {
-		m.components = append(m.components, newComponent(&r.Components[i]))
+		c := newComponent(&r.Components[i])
+		if !bodiless(&r.Components[i]) && r.Requested != store.Deleting {
+			c.Restart = newActLink(r.Ref, store.VerbRestart, r.Components[i].Name)
+		}
+		m.components = append(m.components, c)
 	}
-	m.setWorkloads(r.Workloads)
+	m.setWorkloads(r.Ref, r.Workloads)
 	return m
 }
 
@@ -144,7 +156,7 @@ func (m RunnerModel) shell() shell {
 func (m RunnerModel) title() string { return m.name + ", " + m.Word + " · Trackside" }
 
 // setWorkloads keeps those that want attention first, and says how many more there are.
-func (m *RunnerModel) setWorkloads(ws []store.Workload) {
+func (m *RunnerModel) setWorkloads(ref store.Ref, ws []store.Workload) {
 	order := make([]*store.Workload, len(ws))
 	for i := range ws {
 		order[i] = &ws[i]
@@ -158,7 +170,10 @@ func (m *RunnerModel) setWorkloads(ws []store.Workload) {
 		m.more = plural(n, "more workload") + " not shown; those that want attention are above."
 	}
 	for _, w := range order {
-		m.workloads = append(m.workloads, newWorkload(w))
+		v := newWorkload(w)
+		v.Delete = newActLink(ref, store.VerbDeleteWorkload, w.Namespace+"/"+w.Name)
+		v.Delete.Word = "Delete"
+		m.workloads = append(m.workloads, v)
 	}
 }
 

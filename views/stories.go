@@ -44,6 +44,7 @@ func Stories() []Story {
 		{"error", ErrorPage(ErrorModel{Status: 404, Title: "There is no such runner", Sentence: "there is no runner prod/kubiya/runners-eu/kubiya-eu-99.",
 			Next: "It may have been renamed or deleted, or its cluster is not being watched.", Near: []store.Ref{storyMix()[0].Ref, storyMix()[1].Ref}, Now: StoryTime})},
 	}
+	out = append(out, actStories()...)
 	for _, b := range []struct{ n, bad int }{{9, 2}, {60, 5}, {100, 30}, {500, 7}, {400, 300}, {0, 0}} {
 		s := store.NewSnapshot(StoryFleet(b.n, b.bad), live, StoryTime)
 		out = append(out, Story{fmt.Sprintf("board-%d", b.n), BoardPage(NewBoardModel(s, StoryTime))})

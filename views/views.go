@@ -21,6 +21,8 @@ type Frame struct {
 	Version string
 	// Live makes the page open its stream; without it the page is a snapshot.
 	Live bool
+	// Acts says that this board can act on runners; without it no page offers to.
+	Acts bool
 }
 
 // shell is what the document around a page needs.

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
 	"trackside/handlers"
@@ -46,6 +47,7 @@ type problem struct {
 	Instance string `json:"instance,omitempty"` // the request's word in the log
 	next     string
 	near     []store.Ref
+	refused  *handlers.Refused // shows the form that it is about
 }
 
 // problemOf maps an error. What an operator can act on is told; what only the log can explain is not.
@@ -56,6 +58,7 @@ func problemOf(err error, id string) problem {
 	if none, ok := errors.AsType[*handlers.NoRunner](err); ok {
 		p.near = none.Near
 	}
+	p.refused, _ = errors.AsType[*handlers.Refused](err)
 	for _, row := range table {
 		if errors.Is(err, row.err) {
 			p.Title, p.Status, p.next, p.Detail = row.title, row.status, row.next, sentence(err, row.err, row.title)
@@ -120,13 +123,16 @@ func (rt routing) answerError(err error, c echo.Context) {
 
 func (rt routing) send(c echo.Context, p problem) error {
 	accept := c.Request().Header.Get(echo.HeaderAccept)
+	refused := p.refused
 	switch {
 	case p.Status == statusGone:
 		c.Response().Status = statusGone
 		return nil
 	case strings.HasPrefix(c.Request().URL.Path, "/internal/"):
 		return handlers.WriteError(c, p.Status, p.Detail)
-	case c.Request().Header.Get("Datastar-Request") != "":
+	case refused != nil && handlers.IsScript(c.Request()) && refused.Part != nil:
+		return render(c, http.StatusOK, refused.Part(p.Detail)) // Datastar applies no other status
+	case handlers.IsScript(c.Request()):
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	case wantsJSON(accept):
 		body, err := json.Marshal(p)
@@ -135,12 +141,23 @@ func (rt routing) send(c echo.Context, p problem) error {
 		}
 		return handlers.Write(c, p.Status, "application/problem+json", body)
 	}
-	var b bytes.Buffer
+	if refused != nil && refused.Page != nil {
+		return render(c, p.Status, refused.Page(p.Detail))
+	}
 	m := views.ErrorModel{Frame: views.Frame{Version: rt.version}, Status: p.Status, Title: p.Title, Sentence: p.Detail, Next: p.next, Near: p.near}
-	if err := views.ErrorPage(m).Render(c.Request().Context(), &b); err != nil {
+	if err := render(c, p.Status, views.ErrorPage(m)); err != nil {
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	}
-	return handlers.Write(c, p.Status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
+	return nil
+}
+
+// render answers with a component, whole.
+func render(c echo.Context, status int, doc templ.Component) error {
+	var b bytes.Buffer
+	if err := doc.Render(c.Request().Context(), &b); err != nil {
+		return err
+	}
+	return handlers.Write(c, status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
 }
 
 func wantsJSON(accept string) bool {

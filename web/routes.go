@@ -61,7 +61,7 @@ const runnerPath = "/runners/:cluster/:system/:namespace/:name"
 
 // routes is every address the board answers.
 func routes(h *handlers.Handlers) []Route {
-	all := [][]Route{pages(h), assets(h)}
+	all := [][]Route{pages(h), acts(h), assets(h)}
 	if h.TakesReports() {
 		all = append(all, reports(h))
 	}
@@ -88,6 +88,19 @@ func pages(h *handlers.Handlers) []Route {
 		read(store.Viewer, "/versions/stream", h.VersionsStream),
 		read(store.Viewer, "/place", h.Place),
 		read(store.Viewer, "/place/stream", h.PlaceStream),
+	}
+}
+
+// acts is what operators do, and the record of it. Whoever may look may look at what an action would do.
+func acts(h *handlers.Handlers) []Route {
+	return []Route{
+		read(store.Viewer, runnerPath+"/actions", h.ActionMenu),
+		read(store.Viewer, runnerPath+"/actions/:verb", h.Action),
+		write(store.Operator, http.MethodPost, runnerPath+"/actions/:verb", h.Act),
+		read(store.Viewer, "/actions", h.BulkMenu),
+		read(store.Viewer, "/actions/:verb", h.Bulk),
+		write(store.Operator, http.MethodPost, "/actions/:verb", h.ActOnMany),
+		read(store.Operator, "/audit", h.AuditPage),
 	}
 }
 
