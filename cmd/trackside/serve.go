@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"trackside/accounts"
 	"trackside/handlers"
 	"trackside/poller"
 	"trackside/poller/kube"
@@ -99,7 +100,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	who, signIn, err := s.authFlags.accounts(ctx, s.PublicURL, db, log)
+	who, signIn, err := s.accounts(ctx, s.PublicURL, db, log)
 	if err != nil {
 		return err
 	}
@@ -128,11 +129,16 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
+	s.chores(ctx, group, db, live, aliases, who, desk, log)
+	return group.Wait()
+}
+
+// chores are what is done now and then.
+func (s serveCmd) chores(ctx context.Context, group *errgroup.Group, db *sqlite.DB, live *store.Live, aliases []string, who *accounts.Service, d *desk, log *slog.Logger) {
 	group.Go(func() error { who.Run(ctx); return nil })
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
-	group.Go(func() error { return desk.run(ctx) })
+	group.Go(func() error { return d.run(ctx) })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
-	return group.Wait()
 }
 
 // prepare sets what holds for the whole process, and returns where it logs.
