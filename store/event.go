@@ -28,6 +28,13 @@ type Event struct {
 	Verdict Verdict
 }
 
+// Numbered is a transition with its number: the order in which transitions were recorded, from 1, over all runners. A number is never
+// given twice, also when transitions are deleted.
+type Numbered struct {
+	ID int64
+	Event
+}
+
 // transitions lists what a person would call changes between two observations of a runner.
 func transitions(before, after *Runner, now time.Time) []Event {
 	if after == nil {

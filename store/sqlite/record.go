@@ -34,7 +34,7 @@ func (d *DB) Record(ctx context.Context, snap *store.Snapshot, changes []store.C
 		if err := recordSources(ctx, q, snap.Sources); err != nil {
 			return err
 		}
-		return q.SetRecordedAt(ctx, snap.At.UnixMilli())
+		return q.SetRecordedAt(ctx, db.SetRecordedAtParams{RecordedAt: snap.At.UnixMilli(), Feed: r.feed})
 	})
 	if err == nil {
 		d.trust(changes)
@@ -127,6 +127,8 @@ type recorder struct {
 	at time.Time
 	// spans are when each cluster was watched.
 	spans map[string][]store.Span
+	// feed is the latest number given to a transition; 0 before it is read.
+	feed int64
 }
 
 // moment is one millisecond of one runner.
@@ -285,15 +287,32 @@ func (r *recorder) event(ctx context.Context, e *store.Event) (added bool, err e
 		}
 	}
 	r.moments[when] = there
-	if slices.ContainsFunc(there, func(t db.Transition) bool { x.Seq = t.Seq; return t == x }) {
+	if slices.ContainsFunc(there, func(t db.Transition) bool { x.Seq, x.ID = t.Seq, t.ID; return t == x }) {
 		return false, nil
 	}
 	x.Seq = 0
 	if n := len(there); n > 0 {
 		x.Seq = there[n-1].Seq + 1
 	}
+	if x.ID, err = r.number(ctx); err != nil {
+		return false, err
+	}
 	r.moments[when] = append(there, x)
 	return true, r.q.AddTransition(ctx, db.AddTransitionParams(x))
+}
+
+// number is the next of the feed. It is taken within the transaction, of which there is one at a time: whoever reads what is committed
+// sees the numbers up to some number and none beyond.
+func (r *recorder) number(ctx context.Context) (int64, error) {
+	if r.feed == 0 {
+		newest, err := r.q.FeedNewest(ctx)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return 0, err
+		}
+		r.feed = newest
+	}
+	r.feed++
+	return r.feed, nil
 }
 
 // id is the identity of a runner, which outlives its rows.

@@ -58,7 +58,8 @@ DELETE FROM sources WHERE cluster = ? AND name = ?;
 UPDATE sources SET heard = ? WHERE cluster = ?;
 
 -- name: SetRecordedAt :exec
-INSERT INTO meta (id, recorded_at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at;
+INSERT INTO meta (id, recorded_at, feed) VALUES (1, @recorded_at, @feed) ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at,
+  feed = max(meta.feed, excluded.feed);
 
 -- name: RecordedAt :one
 SELECT recorded_at FROM meta WHERE id = 1;

@@ -1,7 +1,7 @@
 -- name: AddTransition :exec
 INSERT INTO transitions (runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since,
-  raw, message, container, next, unproven, inspect, incarnation)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+  raw, message, container, next, unproven, inspect, incarnation, id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: TransitionsAt :many
 SELECT * FROM transitions WHERE runner = ? AND at = ? ORDER BY seq;
@@ -46,3 +46,19 @@ AND NOT EXISTS (SELECT 1 FROM runners WHERE runners.id = refs.id)
 AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.runner = refs.id)
 AND NOT EXISTS (SELECT 1 FROM standings WHERE standings.runner = refs.id)
 AND NOT EXISTS (SELECT 1 FROM rollups WHERE rollups.runner = refs.id);
+
+-- name: FeedAfter :many
+SELECT refs.cluster, refs.system, refs.namespace, refs.name, sqlc.embed(transitions)
+FROM transitions JOIN refs ON refs.id = transitions.runner
+WHERE transitions.id > @after ORDER BY transitions.id LIMIT @max_rows;
+
+-- name: FeedBefore :many
+SELECT refs.cluster, refs.system, refs.namespace, refs.name, sqlc.embed(transitions)
+FROM transitions JOIN refs ON refs.id = transitions.runner
+WHERE transitions.id < @before ORDER BY transitions.id DESC LIMIT @max_rows;
+
+-- name: FeedNewest :one
+SELECT feed FROM meta WHERE id = 1;
+
+-- name: FeedOldest :one
+SELECT CAST(coalesce(min(transitions.id), 0) AS INTEGER) AS oldest FROM transitions;

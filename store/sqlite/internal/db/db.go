@@ -105,6 +105,18 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.evidenceSinceStmt, err = db.PrepareContext(ctx, evidenceSince); err != nil {
 		return nil, fmt.Errorf("error preparing query EvidenceSince: %w", err)
 	}
+	if q.feedAfterStmt, err = db.PrepareContext(ctx, feedAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query FeedAfter: %w", err)
+	}
+	if q.feedBeforeStmt, err = db.PrepareContext(ctx, feedBefore); err != nil {
+		return nil, fmt.Errorf("error preparing query FeedBefore: %w", err)
+	}
+	if q.feedNewestStmt, err = db.PrepareContext(ctx, feedNewest); err != nil {
+		return nil, fmt.Errorf("error preparing query FeedNewest: %w", err)
+	}
+	if q.feedOldestStmt, err = db.PrepareContext(ctx, feedOldest); err != nil {
+		return nil, fmt.Errorf("error preparing query FeedOldest: %w", err)
+	}
 	if q.findRefStmt, err = db.PrepareContext(ctx, findRef); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRef: %w", err)
 	}
@@ -366,6 +378,26 @@ func (q *Queries) Close() error {
 	if q.evidenceSinceStmt != nil {
 		if cerr := q.evidenceSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing evidenceSinceStmt: %w", cerr)
+		}
+	}
+	if q.feedAfterStmt != nil {
+		if cerr := q.feedAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing feedAfterStmt: %w", cerr)
+		}
+	}
+	if q.feedBeforeStmt != nil {
+		if cerr := q.feedBeforeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing feedBeforeStmt: %w", cerr)
+		}
+	}
+	if q.feedNewestStmt != nil {
+		if cerr := q.feedNewestStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing feedNewestStmt: %w", cerr)
+		}
+	}
+	if q.feedOldestStmt != nil {
+		if cerr := q.feedOldestStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing feedOldestStmt: %w", cerr)
 		}
 	}
 	if q.findRefStmt != nil {
@@ -639,6 +671,10 @@ type Queries struct {
 	evidenceOfReasonStmt   *sql.Stmt
 	evidenceOfRunnerStmt   *sql.Stmt
 	evidenceSinceStmt      *sql.Stmt
+	feedAfterStmt          *sql.Stmt
+	feedBeforeStmt         *sql.Stmt
+	feedNewestStmt         *sql.Stmt
+	feedOldestStmt         *sql.Stmt
 	findRefStmt            *sql.Stmt
 	findReportTokenStmt    *sql.Stmt
 	listAcceptancesStmt    *sql.Stmt
@@ -713,6 +749,10 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		evidenceOfReasonStmt:   q.evidenceOfReasonStmt,
 		evidenceOfRunnerStmt:   q.evidenceOfRunnerStmt,
 		evidenceSinceStmt:      q.evidenceSinceStmt,
+		feedAfterStmt:          q.feedAfterStmt,
+		feedBeforeStmt:         q.feedBeforeStmt,
+		feedNewestStmt:         q.feedNewestStmt,
+		feedOldestStmt:         q.feedOldestStmt,
 		findRefStmt:            q.findRefStmt,
 		findReportTokenStmt:    q.findReportTokenStmt,
 		listAcceptancesStmt:    q.listAcceptancesStmt,

@@ -555,10 +555,16 @@ func (q *Queries) SetHeard(ctx context.Context, arg SetHeardParams) error {
 }
 
 const setRecordedAt = `-- name: SetRecordedAt :exec
-INSERT INTO meta (id, recorded_at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at
+INSERT INTO meta (id, recorded_at, feed) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE SET recorded_at = excluded.recorded_at,
+  feed = max(meta.feed, excluded.feed)
 `
 
-func (q *Queries) SetRecordedAt(ctx context.Context, recordedAt int64) error {
-	_, err := q.exec(ctx, q.setRecordedAtStmt, setRecordedAt, recordedAt)
+type SetRecordedAtParams struct {
+	RecordedAt int64
+	Feed       int64
+}
+
+func (q *Queries) SetRecordedAt(ctx context.Context, arg SetRecordedAtParams) error {
+	_, err := q.exec(ctx, q.setRecordedAtStmt, setRecordedAt, arg.RecordedAt, arg.Feed)
 	return err
 }

@@ -83,6 +83,7 @@ type Log struct {
 type Meta struct {
 	ID         int64
 	RecordedAt int64
+	Feed       int64
 }
 
 type Observed struct {
@@ -244,6 +245,7 @@ type Transition struct {
 	Unproven    int64
 	Inspect     string
 	Incarnation string
+	ID          int64
 }
 
 type Workload struct {

@@ -12,8 +12,8 @@ import (
 
 const addTransition = `-- name: AddTransition :exec
 INSERT INTO transitions (runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since,
-  raw, message, container, next, unproven, inspect, incarnation)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  raw, message, container, next, unproven, inspect, incarnation, id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddTransitionParams struct {
@@ -36,6 +36,7 @@ type AddTransitionParams struct {
 	Unproven    int64
 	Inspect     string
 	Incarnation string
+	ID          int64
 }
 
 func (q *Queries) AddTransition(ctx context.Context, arg AddTransitionParams) error {
@@ -59,6 +60,7 @@ func (q *Queries) AddTransition(ctx context.Context, arg AddTransitionParams) er
 		arg.Unproven,
 		arg.Inspect,
 		arg.Incarnation,
+		arg.ID,
 	)
 	return err
 }
@@ -120,6 +122,162 @@ AND NOT EXISTS (SELECT 1 FROM rollups WHERE rollups.runner = refs.id)
 func (q *Queries) DeleteUnusedRef(ctx context.Context, id int64) error {
 	_, err := q.exec(ctx, q.deleteUnusedRefStmt, deleteUnusedRef, id)
 	return err
+}
+
+const feedAfter = `-- name: FeedAfter :many
+SELECT refs.cluster, refs.system, refs.namespace, refs.name, transitions.runner, transitions.at, transitions.seq, transitions.kind, transitions.component, transitions.workload, transitions.from_value, transitions.to_value, transitions.health, transitions.reason, transitions.why, transitions.since, transitions.raw, transitions.message, transitions.container, transitions.next, transitions.unproven, transitions.inspect, transitions.incarnation, transitions.id
+FROM transitions JOIN refs ON refs.id = transitions.runner
+WHERE transitions.id > ?1 ORDER BY transitions.id LIMIT ?2
+`
+
+type FeedAfterParams struct {
+	After   int64
+	MaxRows int64
+}
+
+type FeedAfterRow struct {
+	Cluster    string
+	System     string
+	Namespace  string
+	Name       string
+	Transition Transition
+}
+
+func (q *Queries) FeedAfter(ctx context.Context, arg FeedAfterParams) ([]FeedAfterRow, error) {
+	rows, err := q.query(ctx, q.feedAfterStmt, feedAfter, arg.After, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FeedAfterRow
+	for rows.Next() {
+		var i FeedAfterRow
+		if err := rows.Scan(
+			&i.Cluster,
+			&i.System,
+			&i.Namespace,
+			&i.Name,
+			&i.Transition.Runner,
+			&i.Transition.At,
+			&i.Transition.Seq,
+			&i.Transition.Kind,
+			&i.Transition.Component,
+			&i.Transition.Workload,
+			&i.Transition.FromValue,
+			&i.Transition.ToValue,
+			&i.Transition.Health,
+			&i.Transition.Reason,
+			&i.Transition.Why,
+			&i.Transition.Since,
+			&i.Transition.Raw,
+			&i.Transition.Message,
+			&i.Transition.Container,
+			&i.Transition.Next,
+			&i.Transition.Unproven,
+			&i.Transition.Inspect,
+			&i.Transition.Incarnation,
+			&i.Transition.ID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const feedBefore = `-- name: FeedBefore :many
+SELECT refs.cluster, refs.system, refs.namespace, refs.name, transitions.runner, transitions.at, transitions.seq, transitions.kind, transitions.component, transitions.workload, transitions.from_value, transitions.to_value, transitions.health, transitions.reason, transitions.why, transitions.since, transitions.raw, transitions.message, transitions.container, transitions.next, transitions.unproven, transitions.inspect, transitions.incarnation, transitions.id
+FROM transitions JOIN refs ON refs.id = transitions.runner
+WHERE transitions.id < ?1 ORDER BY transitions.id DESC LIMIT ?2
+`
+
+type FeedBeforeParams struct {
+	Before  int64
+	MaxRows int64
+}
+
+type FeedBeforeRow struct {
+	Cluster    string
+	System     string
+	Namespace  string
+	Name       string
+	Transition Transition
+}
+
+func (q *Queries) FeedBefore(ctx context.Context, arg FeedBeforeParams) ([]FeedBeforeRow, error) {
+	rows, err := q.query(ctx, q.feedBeforeStmt, feedBefore, arg.Before, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FeedBeforeRow
+	for rows.Next() {
+		var i FeedBeforeRow
+		if err := rows.Scan(
+			&i.Cluster,
+			&i.System,
+			&i.Namespace,
+			&i.Name,
+			&i.Transition.Runner,
+			&i.Transition.At,
+			&i.Transition.Seq,
+			&i.Transition.Kind,
+			&i.Transition.Component,
+			&i.Transition.Workload,
+			&i.Transition.FromValue,
+			&i.Transition.ToValue,
+			&i.Transition.Health,
+			&i.Transition.Reason,
+			&i.Transition.Why,
+			&i.Transition.Since,
+			&i.Transition.Raw,
+			&i.Transition.Message,
+			&i.Transition.Container,
+			&i.Transition.Next,
+			&i.Transition.Unproven,
+			&i.Transition.Inspect,
+			&i.Transition.Incarnation,
+			&i.Transition.ID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const feedNewest = `-- name: FeedNewest :one
+SELECT feed FROM meta WHERE id = 1
+`
+
+func (q *Queries) FeedNewest(ctx context.Context) (int64, error) {
+	row := q.queryRow(ctx, q.feedNewestStmt, feedNewest)
+	var feed int64
+	err := row.Scan(&feed)
+	return feed, err
+}
+
+const feedOldest = `-- name: FeedOldest :one
+SELECT CAST(coalesce(min(transitions.id), 0) AS INTEGER) AS oldest FROM transitions
+`
+
+func (q *Queries) FeedOldest(ctx context.Context) (int64, error) {
+	row := q.queryRow(ctx, q.feedOldestStmt, feedOldest)
+	var oldest int64
+	err := row.Scan(&oldest)
+	return oldest, err
 }
 
 const runnerExists = `-- name: RunnerExists :one
@@ -217,7 +375,7 @@ func (q *Queries) Subjects(ctx context.Context, arg SubjectsParams) ([]SubjectsR
 }
 
 const transitionsAt = `-- name: TransitionsAt :many
-SELECT runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since, raw, message, container, next, unproven, inspect, incarnation FROM transitions WHERE runner = ? AND at = ? ORDER BY seq
+SELECT runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since, raw, message, container, next, unproven, inspect, incarnation, id FROM transitions WHERE runner = ? AND at = ? ORDER BY seq
 `
 
 type TransitionsAtParams struct {
@@ -254,6 +412,7 @@ func (q *Queries) TransitionsAt(ctx context.Context, arg TransitionsAtParams) ([
 			&i.Unproven,
 			&i.Inspect,
 			&i.Incarnation,
+			&i.ID,
 		); err != nil {
 			return nil, err
 		}
@@ -269,7 +428,7 @@ func (q *Queries) TransitionsAt(ctx context.Context, arg TransitionsAtParams) ([
 }
 
 const transitionsBefore = `-- name: TransitionsBefore :many
-SELECT runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since, raw, message, container, next, unproven, inspect, incarnation FROM transitions
+SELECT runner, at, seq, kind, component, workload, from_value, to_value, health, reason, why, since, raw, message, container, next, unproven, inspect, incarnation, id FROM transitions
 WHERE runner = ?1 AND at <= ?2 AND (at < ?2 OR seq < ?3)
 ORDER BY at DESC, seq DESC LIMIT ?4
 `
@@ -315,6 +474,7 @@ func (q *Queries) TransitionsBefore(ctx context.Context, arg TransitionsBeforePa
 			&i.Unproven,
 			&i.Inspect,
 			&i.Incarnation,
+			&i.ID,
 		); err != nil {
 			return nil, err
 		}
@@ -330,7 +490,7 @@ func (q *Queries) TransitionsBefore(ctx context.Context, arg TransitionsBeforePa
 }
 
 const transitionsSince = `-- name: TransitionsSince :many
-SELECT refs.cluster, refs.system, refs.namespace, refs.name, transitions.runner, transitions.at, transitions.seq, transitions.kind, transitions.component, transitions.workload, transitions.from_value, transitions.to_value, transitions.health, transitions.reason, transitions.why, transitions.since, transitions.raw, transitions.message, transitions.container, transitions.next, transitions.unproven, transitions.inspect, transitions.incarnation
+SELECT refs.cluster, refs.system, refs.namespace, refs.name, transitions.runner, transitions.at, transitions.seq, transitions.kind, transitions.component, transitions.workload, transitions.from_value, transitions.to_value, transitions.health, transitions.reason, transitions.why, transitions.since, transitions.raw, transitions.message, transitions.container, transitions.next, transitions.unproven, transitions.inspect, transitions.incarnation, transitions.id
 FROM refs CROSS JOIN transitions ON transitions.runner = refs.id
 WHERE transitions.at >= ?1
 ORDER BY transitions.at, transitions.runner, transitions.seq LIMIT ?2
@@ -383,6 +543,7 @@ func (q *Queries) TransitionsSince(ctx context.Context, arg TransitionsSincePara
 			&i.Transition.Unproven,
 			&i.Transition.Inspect,
 			&i.Transition.Incarnation,
+			&i.Transition.ID,
 		); err != nil {
 			return nil, err
 		}
