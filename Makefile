@@ -33,11 +33,12 @@ build: static/datastar.js ## Build bin/trackside: one static binary.
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/trackside ./cmd/trackside
 
 .PHONY: generate
-generate: static/datastar.js ## Write everything that is generated: templ, sqlc, the RBAC in deploy, docs/TRUTH.md, the browser bundle.
+generate: static/datastar.js ## Write everything that is generated: templ, sqlc, the RBAC in deploy, the OpenAPI document, docs/TRUTH.md, the browser bundle.
 	$(say) "generating"
 	@go tool templ fmt views >/dev/null && go tool templ generate -path views 2>&1 | grep -v '^(✓)' || true
 	@CGO_ENABLED=0 go tool -modfile=tools/sqlc/go.mod sqlc generate -f store/sqlite/sqlc.yaml
 	@go run ./tools/rbac
+	@go run ./tools/openapi
 	@go run ./tools/truth -write
 
 static/datastar.js: static/fetch.go

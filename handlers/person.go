@@ -16,3 +16,14 @@ func PersonOf(c echo.Context) store.Person {
 	p, _ := c.Get(personKey).(store.Person)
 	return p
 }
+
+const aboutKey = "trackside.about"
+
+// SetAbout says which runner a request is about, as it was asked for: errors name it.
+func SetAbout(c echo.Context, runner string) { c.Set(aboutKey, runner) }
+
+// AboutOf is the runner that a request is about; blank where it is about none.
+func AboutOf(c echo.Context) string {
+	s, _ := c.Get(aboutKey).(string)
+	return s
+}

@@ -25,6 +25,12 @@ func (r Ref) String() string {
 	return strings.Join([]string{r.Cluster, r.System, r.Namespace, r.Name}, "/")
 }
 
+// Full is the reference in one line as programs write it in an address, behind a prefix of its own: a blank namespace is "-".
+func (r Ref) Full() string {
+	r.Namespace = orDash(r.Namespace)
+	return r.String()
+}
+
 // Path is the runner's permalink: every part is escaped, so that a part may hold a slash.
 func (r Ref) Path() string {
 	return "/runners/" + url.PathEscape(r.Cluster) + "/" + url.PathEscape(r.System) + "/" +

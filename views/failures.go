@@ -148,22 +148,22 @@ type failureLine struct {
 	At                time.Time
 }
 
-// failureItem is a failure and whether it goes on.
-type failureItem struct {
+// FailureItem is a failure and whether it goes on.
+type FailureItem struct {
 	store.Evidence
-	now bool
+	Now bool
 }
 
 // NewFailuresModel groups the failures of the past, as they are read, with those of the present, which the snapshot knows even when
 // nothing can be read: problem then says so. More says that the past holds more than was read.
 func NewFailuresModel(s *store.Snapshot, q FailuresQuery, past []store.Evidence, more bool, problem string, now time.Time) FailuresModel {
 	m := FailuresModel{Query: q, problem: problem, now: now, snapshot: s, totals: totalLinks(s, store.Filter{})}
-	items := joined(s, q, past)
-	byReason := map[store.Reason][]failureItem{}
+	items := JoinFailures(s, q, past)
+	byReason := map[store.Reason][]FailureItem{}
 	present := 0
 	for _, it := range items {
 		byReason[it.Verdict.Reason] = append(byReason[it.Verdict.Reason], it)
-		if it.now {
+		if it.Now {
 			present++
 		}
 	}
@@ -195,9 +195,9 @@ func summary(n, present int, more bool) string {
 
 func wasWere(n int) string { return map[bool]string{true: "was", false: "were"}[n == 1] }
 
-// joined puts past and present together: of the latest evidence of what still fails it is said that it goes on, and what fails without
+// JoinFailures puts past and present together: of the latest evidence of what still fails it is said that it goes on, and what fails without
 // evidence is there as the board knows it.
-func joined(s *store.Snapshot, q FailuresQuery, past []store.Evidence) []failureItem {
+func JoinFailures(s *store.Snapshot, q FailuresQuery, past []store.Evidence) []FailureItem {
 	failing := map[store.Failure]store.Evidence{}
 	for r := range s.Runners() {
 		if !q.Filter.MatchRef(r.Ref) {
@@ -209,17 +209,17 @@ func joined(s *store.Snapshot, q FailuresQuery, past []store.Evidence) []failure
 			}
 		}
 	}
-	items := make([]failureItem, 0, len(past)+len(failing))
+	items := make([]FailureItem, 0, len(past)+len(failing))
 	for _, e := range past { // the latest come first
 		_, on := failing[e.Failure()]
 		delete(failing, e.Failure())
-		items = append(items, failureItem{e, on})
+		items = append(items, FailureItem{e, on})
 	}
 	for _, e := range failing {
-		items = append(items, failureItem{e, true})
+		items = append(items, FailureItem{e, true})
 	}
-	slices.SortFunc(items, func(a, b failureItem) int {
-		return cmp.Or(boolFirst(a.now, b.now), b.At.Compare(a.At), a.Ref.Compare(b.Ref), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	slices.SortFunc(items, func(a, b FailureItem) int {
+		return cmp.Or(boolFirst(a.Now, b.Now), b.At.Compare(a.At), a.Ref.Compare(b.Ref), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	return items
 }
@@ -248,10 +248,10 @@ func causeOf(e *store.Evidence) (kind, cause string) {
 	return "said", cmp.Or(e.Verdict.Raw, "nothing")
 }
 
-func newReasonGroup(r store.Reason, items []failureItem) reasonGroup {
+func newReasonGroup(r store.Reason, items []FailureItem) reasonGroup {
 	g := reasonGroup{ID: "g-" + cmp.Or(r.String(), "other"), Title: reasonTitle(r), Means: reasonMeans(r), Count: strconv.Itoa(len(items))}
 	type key struct{ kind, cause string }
-	byCause := map[key][]failureItem{}
+	byCause := map[key][]FailureItem{}
 	var order []key
 	for _, it := range items {
 		k := key{}
@@ -263,7 +263,7 @@ func newReasonGroup(r store.Reason, items []failureItem) reasonGroup {
 	}
 	// Items come with what goes on first and then the latest, and so do their causes; more workloads go before fewer.
 	slices.SortStableFunc(order, func(a, b key) int {
-		return cmp.Or(boolFirst(byCause[a][0].now, byCause[b][0].now), len(byCause[b])-len(byCause[a]))
+		return cmp.Or(boolFirst(byCause[a][0].Now, byCause[b][0].Now), len(byCause[b])-len(byCause[a]))
 	})
 	for _, k := range order {
 		g.causes = append(g.causes, newCauseGroup(k.kind, k.cause, byCause[k]))
@@ -271,7 +271,7 @@ func newReasonGroup(r store.Reason, items []failureItem) reasonGroup {
 	return g
 }
 
-func newCauseGroup(kind, cause string, items []failureItem) causeGroup {
+func newCauseGroup(kind, cause string, items []FailureItem) causeGroup {
 	c := causeGroup{mark: mark{"x", "over"}, Kind: kind, Cause: store.Clean(cause, lineLimit), explanation: explain(&items[0].Evidence)}
 	workloads := map[store.Failure]bool{}
 	present := 0
@@ -280,7 +280,7 @@ func newCauseGroup(kind, cause string, items []failureItem) causeGroup {
 		f := it.Failure()
 		f.Reason = store.NoReason
 		workloads[f] = true
-		if it.now {
+		if it.Now {
 			present++
 		}
 		if it.At.After(c.Latest) {
@@ -309,9 +309,9 @@ func newCauseGroup(kind, cause string, items []failureItem) causeGroup {
 	return c
 }
 
-func newFailureLine(it *failureItem) failureLine {
+func newFailureLine(it *FailureItem) failureLine {
 	l := failureLine{mark: mark{"x", "over"}, Name: newName(cmp.Or(it.Name, it.Component)), Runner: store.Clean(it.Ref.Name, nameLimit), RunnerHref: it.Ref.Path(), Place: place(it.Ref), At: it.At}
-	if it.now {
+	if it.Now {
 		l.mark = mark{"u", "failing"}
 	}
 	if it.ID != "" {
@@ -321,7 +321,7 @@ func newFailureLine(it *failureItem) failureLine {
 }
 
 // setChoices makes the links and the form by which the page is filtered.
-func (m *FailuresModel) setChoices(byReason map[store.Reason][]failureItem) {
+func (m *FailuresModel) setChoices(byReason map[store.Reason][]FailureItem) {
 	q := m.Query
 	for _, s := range sinces {
 		g := q

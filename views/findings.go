@@ -165,8 +165,8 @@ func findingTitle(code string) string {
 // properNames are the words of codes that are written in their own way.
 var properNames = strings.NewReplacer(" argocd", " Argo CD", " flux", " Flux", " helm", " Helm", " tcp", " TCP")
 
-// allFindings are a runner's own and those that only the whole fleet shows, worst first.
-func allFindings(r *store.Runner, newest versions.Newest) []store.Finding {
+// AllFindings are a runner's own and those that only the whole fleet shows, worst first.
+func AllFindings(r *store.Runner, newest versions.Newest) []store.Finding {
 	behind := newest.Findings(r)
 	if len(behind) == 0 {
 		return r.Findings
@@ -180,7 +180,22 @@ func allFindings(r *store.Runner, newest versions.Newest) []store.Finding {
 
 // HasFinding reports whether a runner has a finding of that code about that object.
 func HasFinding(r *store.Runner, newest versions.Newest, code, object string) bool {
-	return slices.ContainsFunc(allFindings(r, newest), func(f store.Finding) bool { return f.Code == code && f.Object == object })
+	return slices.ContainsFunc(AllFindings(r, newest), func(f store.Finding) bool { return f.Code == code && f.Object == object })
+}
+
+// EachFinding calls do with every finding that the filter lets through, accepted ones too, by runner, worst first.
+func EachFinding(s *store.Snapshot, newest versions.Newest, f FindingFilter, do func(*store.Runner, *store.Finding)) {
+	for r := range s.Runners() {
+		if !f.Fleet.Match(r) {
+			continue
+		}
+		all := AllFindings(r, newest)
+		for i := range all {
+			if f.match(&all[i]) {
+				do(r, &all[i])
+			}
+		}
+	}
 }
 
 // NewFindingsModel groups the findings of a fleet.
@@ -192,7 +207,7 @@ func NewFindingsModel(s *store.Snapshot, newest versions.Newest, f FindingFilter
 		if !f.Fleet.Match(r) {
 			continue
 		}
-		all := allFindings(r, newest)
+		all := AllFindings(r, newest)
 		for i := range all {
 			x := &all[i]
 			if a, ok := s.Accepted(r.Ref, x.Code, x.Object); ok {
@@ -365,7 +380,7 @@ const acceptFor = 30 * 24 * time.Hour
 // NewRunnerFindings lists a runner's findings; accept says that they may be accepted here. Accepted ones stand with the notices.
 func NewRunnerFindings(s *store.Snapshot, r *store.Runner, newest versions.Newest, accept bool, now time.Time) RunnerFindings {
 	m := RunnerFindings{accept: accept, ref: r.Ref, from: now.Add(24 * time.Hour).UTC().Format(time.DateOnly), to: now.Add(acceptFor).UTC().Format(time.DateOnly)}
-	for _, f := range allFindings(r, newest) {
+	for _, f := range AllFindings(r, newest) {
 		list := &m.list
 		a, accepted := s.Accepted(r.Ref, f.Code, f.Object)
 		if f.Severity == store.Notice || accepted {

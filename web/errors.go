@@ -43,9 +43,13 @@ type problem struct {
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
 	Detail   string `json:"detail"`
+	Message  string `json:"message"`            // the detail again: where Kubiya's clients look for it
 	Instance string `json:"instance,omitempty"` // the request's word in the log
-	next     string
-	near     []store.Ref
+	// Runner is the one that was asked for, Near those there are of a similar name, or among which to choose: references in full.
+	Runner string   `json:"runner,omitempty"`
+	Near   []string `json:"near,omitempty"`
+	next   string
+	near   []store.Ref
 }
 
 // problemOf maps an error. What an operator can act on is told; what only the log can explain is not.
@@ -113,6 +117,7 @@ func (rt routing) answerError(err error, c echo.Context) {
 		return // too late: the answer has begun
 	}
 	p := problemOf(err, requestID(c))
+	p.Runner = handlers.AboutOf(c)
 	if err := rt.send(c, p); err != nil {
 		rt.log.Debug("an error could not be answered", "id", requestID(c), "error", err)
 	}
@@ -126,14 +131,12 @@ func (rt routing) send(c echo.Context, p problem) error {
 		return nil
 	case strings.HasPrefix(c.Request().URL.Path, "/internal/"):
 		return handlers.WriteError(c, p.Status, p.Detail)
+	case wantsProblem(c):
+		return p.send(c)
 	case c.Request().Header.Get("Datastar-Request") != "":
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	case wantsJSON(accept):
-		body, err := json.Marshal(p)
-		if err != nil {
-			return err
-		}
-		return handlers.Write(c, p.Status, "application/problem+json", body)
+		return p.send(c)
 	}
 	var b bytes.Buffer
 	m := views.ErrorModel{Frame: views.Frame{Version: rt.version}, Status: p.Status, Title: p.Title, Sentence: p.Detail, Next: p.next, Near: p.near}
@@ -141,6 +144,24 @@ func (rt routing) send(c echo.Context, p problem) error {
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	}
 	return handlers.Write(c, p.Status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
+}
+
+// send answers with problem details (RFC 9457).
+func (p problem) send(c echo.Context) error {
+	p.Message = p.Detail
+	for _, r := range p.near {
+		p.Near = append(p.Near, r.Full())
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return handlers.Write(c, p.Status, "application/problem+json", body)
+}
+
+// wantsProblem holds for the addresses that programs ask for, whatever they say that they accept.
+func wantsProblem(c echo.Context) bool {
+	return strings.HasPrefix(c.Request().URL.Path, "/api/") || strings.HasSuffix(c.Path(), ".json") || strings.HasSuffix(c.Path(), ".csv")
 }
 
 func wantsJSON(accept string) bool {

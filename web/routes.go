@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"trackside/handlers"
+	"trackside/handlers/api"
 	"trackside/static"
 	"trackside/store"
 )
@@ -16,6 +17,7 @@ import (
 // routing is what the routes and their middleware need.
 type routing struct {
 	handlers *handlers.Handlers
+	api      *api.API
 	log      *slog.Logger
 	metrics  *metrics
 	version  string
@@ -30,7 +32,7 @@ func router(rt routing) http.Handler {
 	e.HTTPErrorHandler = rt.answerError
 	// From the outside in. All of it comes before routing, so that an address without a route gets it too.
 	e.Pre(rt.identify, rt.record, rt.recoverPanic, secure, rt.checkHost, crossOrigin(), rt.recognise)
-	for _, r := range routes(rt.handlers) {
+	for _, r := range append(routes(rt.handlers), programs(rt.api)...) {
 		e.Match(r.Methods, r.Path, allow(r.Need, r.handler))
 	}
 	return http.MaxBytesHandler(e, maxBody)
@@ -113,6 +115,18 @@ func reports(h *handlers.Handlers) []Route {
 		write(store.Nobody, http.MethodPost, "/internal/runners/:id/disable", h.AskRunner(store.Disabled)),
 		write(store.Nobody, http.MethodPost, "/internal/runners/:id/delete", h.AskRunner(store.Deleting)),
 	}
+}
+
+// programs are for programs: the board's own API, its lists as JSON and CSV, and Kubiya's API.
+func programs(a *api.API) (out []Route) {
+	for _, o := range api.Operations() {
+		r := read(o.Need, o.Path, func(c echo.Context) error { return o.Handler(a, c) })
+		if r.Acts = o.Acts; o.Method != http.MethodGet {
+			r.Methods = []string{o.Method}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // allow lets through who has the role that a route needs.

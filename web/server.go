@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trackside/handlers"
+	"trackside/handlers/api"
 	"trackside/handlers/live"
 	"trackside/store"
 )
@@ -48,6 +49,8 @@ type Options struct {
 	// Actions and Audit are nil for a board that changes nothing.
 	Actions handlers.Actions
 	Audit   handlers.Audit
+	// Links is nil for a board that hands out no manifests.
+	Links api.Links
 	// Systems are the runner systems there are.
 	Systems []string
 	// Reports takes what runners report themselves; nil for none.
@@ -69,6 +72,7 @@ type Server struct {
 	opts     Options
 	log      *slog.Logger
 	handlers *handlers.Handlers
+	api      *api.API
 	board    *http.Server
 	ops      *http.Server // nil without MetricsListen
 	boardLn  net.Listener
@@ -111,12 +115,15 @@ func New(o Options) (*Server, error) {
 	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
-	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})
+	feed, _ := o.History.(api.Feed)
+	s.api = api.New(api.Options{Live: o.Live, Feed: feed, Failures: o.Failures, Actions: o.Actions, Audit: o.Audit, Links: o.Links, Systems: o.Systems, Log: s.log})
+	h := router(routing{handlers: s.handlers, api: s.api, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})
 	base, unbase := context.WithCancel(context.Background())
 	s.unbase = unbase
 	s.board = s.httpServer(base, h)
 	s.board.TLSConfig = conf
 	s.board.RegisterOnShutdown(s.handlers.Close)
+	s.board.RegisterOnShutdown(s.api.Close)
 	if s.opsLn != nil {
 		s.ops = s.httpServer(base, s.opsRoutes(m))
 	}
@@ -268,5 +275,6 @@ func (s *Server) Close() {
 		_ = s.ops.Close()
 		_ = s.opsLn.Close()
 	}
+	s.api.Close()
 	s.handlers.Close()
 }
