@@ -24,7 +24,7 @@ import (
 // KubiyaHealth is a health in a list: four strings.
 type KubiyaHealth struct {
 	Status  string `json:"status" description:"ok, or what else it is; unknown while its cluster does not answer."`
-	Health  string `json:"health" description:"true, false, or unknown: a string."`
+	Health  string `json:"health" description:"true, false, degraded or unknown: a string; blank, as the status is, for a part that the runner does not have."`
 	Error   string `json:"error" description:"Why it is not well; blank while it is."`
 	Version string `json:"version"`
 }
@@ -38,7 +38,7 @@ type KubiyaRunner struct {
 	ManagedBy           string       `json:"managed_by"`
 	Description         string       `json:"description"`
 	AuthenticationType  string       `json:"authentication_type"`
-	Version             int          `json:"version" enum:"0,2" description:"The generation: 0 is v1, 2 is v2."`
+	Version             int          `json:"version" enum:"[0,2]" description:"The generation: 0 is v1, 2 is v2."`
 	RunnerType          string       `json:"runner_type" description:"The runner's system."`
 	GatewayURL          string       `json:"gateway_url"`
 	Namespace           string       `json:"namespace"`
@@ -92,7 +92,7 @@ type KubiyaRevision struct {
 
 // KubiyaHealthCall is the answer to a health call. Health is a string, as theirs is.
 type KubiyaHealthCall struct {
-	Health  string        `json:"health" enum:"true,false,unknown"`
+	Health  string        `json:"health" enum:"true,false,degraded,unknown"`
 	Status  string        `json:"status"`
 	Time    time.Time     `json:"time" description:"When the runner's cluster was last heard."`
 	Version string        `json:"version"`
@@ -129,6 +129,8 @@ func kubiyaHealth(v store.Verdict, version, stale string) KubiyaHealth {
 		return KubiyaHealth{"ok", "true", "", version}
 	case v.Health == store.Unknown:
 		return KubiyaHealth{store.Unknown.String(), store.Unknown.String(), why, version}
+	case v.Health == store.Degraded: // "false" would be read as down
+		return KubiyaHealth{store.Degraded.String(), store.Degraded.String(), why, version}
 	}
 	return KubiyaHealth{v.Health.String(), "false", why, version}
 }
@@ -137,17 +139,17 @@ func kubiyaHealth(v store.Verdict, version, stale string) KubiyaHealth {
 func kubiyaState(r *store.Runner, stale string) KubiyaHealth {
 	h := kubiyaHealth(r.Verdict, r.Version, stale)
 	if stale == "" && r.Observed != store.Enabled {
-		return KubiyaHealth{r.Observed.String(), store.Unknown.String(), "The runner is " + r.Observed.String() + ".", r.Version}
+		return KubiyaHealth{r.Observed.String(), store.Unknown.String(), "", r.Version}
 	}
 	return h
 }
 
-// kubiyaPart is the health of a component; one that the runner does not have is said to be unknown.
+// kubiyaPart is the health of a component; of one that the runner does not have nothing is said.
 func kubiyaPart(r *store.Runner, name, stale string) KubiyaHealth {
 	if c, ok := r.Component(name); ok {
 		return kubiyaHealth(c.Verdict, c.Version, stale)
 	}
-	return KubiyaHealth{store.Unknown.String(), store.Unknown.String(), "The runner has no " + name + ".", ""}
+	return KubiyaHealth{}
 }
 
 // factOf is what a system says of a runner; blank where it does not.

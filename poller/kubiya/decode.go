@@ -126,12 +126,13 @@ func componentOf(o api.Object, field, name string) (store.SaidComponent, bool) {
 	return c, c.Word != "" || c.Error != "" || c.Version != ""
 }
 
-// component reads {status, health, error, version}: both words must be well for it to be well, and an error makes it less than that.
+// component reads {status, health, error, version}: both words must be well for it to be well, and an error makes it less than that. Where
+// the API itself says that it does not know, the error says why.
 func component(name string, h api.Object) store.SaidComponent {
 	status, health := h.Text("status"), h.Text("health", "healthy")
 	c := store.SaidComponent{Name: name, Health: store.HealthSaid(status, health), Error: store.Clean(h.Text("error"), textLimit),
 		Version: store.Clean(h.Text("version"), textLimit), Word: word(status, health)}
-	if c.Error != "" && c.Health != store.Unhealthy {
+	if c.Error != "" && c.Health != store.Unhealthy && !strings.EqualFold(status, store.Unknown.String()) {
 		c.Health, c.Word = store.Degraded, cmp.Or(c.Word, "an error")
 	}
 	return c
