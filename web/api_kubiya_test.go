@@ -3,7 +3,6 @@ package web
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -184,7 +183,7 @@ func TestKubiyaClientOfABoardThatChangesNothing(t *testing.T) {
 // TestTracksideReadsTrackside points the board's own reader of Kubiya's API at the board.
 func TestTracksideReadsTrackside(t *testing.T) {
 	w := newWorld(t, assorted()).serve()
-	s, err := kubiya.New(kubiya.Config{URL: w.s.URL(), Transport: &http.Transport{DisableKeepAlives: true}, Heard: func(string, time.Time) {}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := kubiya.New(kubiya.Config{URL: w.s.URL(), Transport: &http.Transport{DisableKeepAlives: true}, Heard: func(string, time.Time) {}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ type Event struct {
 
 func eventOf(e *store.Numbered) Event {
 	return Event{ID: e.ID, At: utc(e.At), Kind: string(e.Kind), Cluster: e.Ref.Cluster, System: e.Ref.System, Namespace: e.Ref.Namespace, Name: e.Ref.Name,
-		Path: e.Ref.Path(), Component: e.Component, Workload: e.Workload, From: e.From, To: e.To, Verdict: verdictOf(e.Event.Verdict)}
+		Path: e.Ref.Path(), Component: e.Component, Workload: e.Workload, From: e.From, To: e.To, Verdict: verdictOf(e.Verdict)}
 }
 
 // Events is a page of transitions, latest first.
@@ -89,7 +89,7 @@ func parseEvents(v url.Values) (f eventFilter, err error) {
 
 func (f eventFilter) match(e *store.Numbered) bool {
 	return some(f.fleet.Clusters, e.Ref.Cluster) && some(f.fleet.Systems, e.Ref.System) && some(f.fleet.Namespaces, e.Ref.Namespace) &&
-		some(f.names, e.Ref.Name) && some(f.kinds, e.Kind) && some(f.fleet.Healths, e.Event.Verdict.Health)
+		some(f.names, e.Ref.Name) && some(f.kinds, e.Kind) && some(f.fleet.Healths, e.Verdict.Health)
 }
 
 func some[T comparable](allowed []T, v T) bool {
@@ -160,7 +160,7 @@ func (a *API) Events(c echo.Context) error {
 	}
 	if out.next > 0 {
 		v.Set("before", strconv.FormatInt(out.next, 10))
-		out.Events.Next = "/api/events?" + v.Encode()
+		out.Next = "/api/events?" + v.Encode()
 	}
 	return answer(c, http.StatusOK, out.Events)
 }

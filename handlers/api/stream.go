@@ -84,7 +84,7 @@ func (a *API) follow(c echo.Context, f eventFilter, after int64) error {
 	w := &follower{c: c, rc: http.NewResponseController(c.Response().Writer), filter: f, after: b.After}
 	defer func() { _ = w.rc.SetWriteDeadline(time.Time{}) }()
 	if err := w.begin(b); err != nil {
-		return nil //nolint:nilerr // the client has gone
+		return nil // the client has gone
 	}
 	beat := time.NewTicker(a.o.Beat)
 	defer beat.Stop()
@@ -101,7 +101,7 @@ func (a *API) follow(c echo.Context, f eventFilter, after int64) error {
 		case <-sub.Wake():
 		case <-beat.C: // a slow disk may have recorded after it was published
 			if err := w.write(": \n\n"); err != nil {
-				return nil //nolint:nilerr // the client has gone
+				return nil // the client has gone
 			}
 		}
 	}
