@@ -161,7 +161,9 @@ func (p problem) send(c echo.Context) error {
 
 // wantsProblem holds for the addresses that programs ask for, whatever they say that they accept.
 func wantsProblem(c echo.Context) bool {
-	return strings.HasPrefix(c.Request().URL.Path, "/api/") || strings.HasSuffix(c.Path(), ".json") || strings.HasSuffix(c.Path(), ".csv")
+	path := c.Request().URL.Path // and not the route's, which is not known yet to what comes before routing
+	list := strings.Count(path, "/") == 1 && (strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".csv"))
+	return list || strings.HasPrefix(path, "/api/")
 }
 
 func wantsJSON(accept string) bool {

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"math"
 
 	"trackside/store"
@@ -53,7 +51,7 @@ func (d *DB) FeedEnds(ctx context.Context) (oldest, newest int64, err error) {
 	if oldest, err = d.read.FeedOldest(ctx); err == nil {
 		newest, err = d.read.FeedNewest(ctx)
 	}
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err != nil {
 		return 0, 0, unavailable("read the transitions in", d.path, err)
 	}
 	return oldest, newest, nil

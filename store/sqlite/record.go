@@ -306,7 +306,7 @@ func (r *recorder) event(ctx context.Context, e *store.Event) (added bool, err e
 func (r *recorder) number(ctx context.Context) (int64, error) {
 	if r.feed == 0 {
 		newest, err := r.q.FeedNewest(ctx)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err != nil {
 			return 0, err
 		}
 		r.feed = newest

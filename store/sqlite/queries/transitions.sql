@@ -58,7 +58,8 @@ FROM transitions JOIN refs ON refs.id = transitions.runner
 WHERE transitions.id < @before ORDER BY transitions.id DESC LIMIT @max_rows;
 
 -- name: FeedNewest :one
-SELECT feed FROM meta WHERE id = 1;
+-- Never less than what is there, though a hand took the row of meta away.
+SELECT CAST(max(coalesce((SELECT feed FROM meta WHERE meta.id = 1), 0), coalesce((SELECT max(transitions.id) FROM transitions), 0)) AS INTEGER) AS newest;
 
 -- name: FeedOldest :one
 SELECT CAST(coalesce(min(transitions.id), 0) AS INTEGER) AS oldest FROM transitions;

@@ -259,14 +259,15 @@ func (q *Queries) FeedBefore(ctx context.Context, arg FeedBeforeParams) ([]FeedB
 }
 
 const feedNewest = `-- name: FeedNewest :one
-SELECT feed FROM meta WHERE id = 1
+SELECT CAST(max(coalesce((SELECT feed FROM meta WHERE meta.id = 1), 0), coalesce((SELECT max(transitions.id) FROM transitions), 0)) AS INTEGER) AS newest
 `
 
+// Never less than what is there, though a hand took the row of meta away.
 func (q *Queries) FeedNewest(ctx context.Context) (int64, error) {
 	row := q.queryRow(ctx, q.feedNewestStmt, feedNewest)
-	var feed int64
-	err := row.Scan(&feed)
-	return feed, err
+	var newest int64
+	err := row.Scan(&newest)
+	return newest, err
 }
 
 const feedOldest = `-- name: FeedOldest :one
