@@ -77,6 +77,8 @@ type newestAt struct {
 const (
 	// readTime bounds how long an answer waits for the disk.
 	readTime = 5 * time.Second
+	// actTime bounds how long an answer waits for what an action does; the server gives it half a minute.
+	actTime = 20 * time.Second
 	// writeTime bounds how long a client may take to take what was sent.
 	writeTime = 10 * time.Second
 )

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -319,7 +320,10 @@ func (a *API) do(c echo.Context, status int, s *store.Snapshot, act store.Action
 	if err := act.Check(); err != nil {
 		return err
 	}
-	out, err := a.o.Actions.Do(c.Request().Context(), act)
+	// An action goes on when its caller leaves. One that takes longer than an answer may is answered as under way.
+	ctx, cancel := context.WithTimeout(c.Request().Context(), actTime)
+	defer cancel()
+	out, err := a.o.Actions.Do(ctx, act)
 	if errors.Is(err, store.ErrNotFound) {
 		return noRunner(err, s, act.Ref)
 	}
