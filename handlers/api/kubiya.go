@@ -207,7 +207,7 @@ func (a *API) KubiyaRunners(c echo.Context) error {
 	for r := range s.Runners() {
 		namesakes[r.Ref.Name]++
 	}
-	w := a.stream(c, echo.MIMEApplicationJSON)
+	w := a.respond(c, echo.MIMEApplicationJSON)
 	w.text("[")
 	for i, r := range s.Select(f) {
 		name := r.Ref.Name

@@ -34,8 +34,8 @@ func (d deadlined) Write(p []byte) (int, error) {
 	return d.w.Write(p)
 }
 
-// stream begins an answer.
-func (a *API) stream(c echo.Context, contentType string) *writer {
+// respond begins an answer.
+func (a *API) respond(c echo.Context, contentType string) *writer {
 	hd := c.Response().Header()
 	hd.Set(echo.HeaderContentType, contentType)
 	hd.Set("Cache-Control", "no-store")
@@ -89,7 +89,7 @@ func asTable(c echo.Context) bool { return strings.HasSuffix(c.Request().URL.Pat
 func (a *API) list(c echo.Context, head any, field, name string, columns []string) (*list, error) {
 	if asTable(c) {
 		c.Response().Header().Set(echo.HeaderContentDisposition, `attachment; filename="trackside-`+name+`.csv"`)
-		w := a.stream(c, "text/csv; charset=utf-8; header=present")
+		w := a.respond(c, "text/csv; charset=utf-8; header=present")
 		t := csv.NewWriter(w.b)
 		t.UseCRLF = true
 		l := &list{w: w, table: t}
@@ -100,7 +100,7 @@ func (a *API) list(c echo.Context, head any, field, name string, columns []strin
 	if err != nil {
 		return nil, err
 	}
-	w := a.stream(c, echo.MIMEApplicationJSON)
+	w := a.respond(c, echo.MIMEApplicationJSON)
 	begin := strings.TrimSuffix(strings.TrimSpace(string(b)), "}")
 	if begin != "{" {
 		begin += ","
