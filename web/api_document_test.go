@@ -139,7 +139,7 @@ func TestEveryAnswerFitsTheDocument(t *testing.T) {
 		if o.Body != nil {
 			body = strings.NewReader(`{"note":"broken disk","for":"24h","drain":true}`)
 		}
-		res, text := send(t, o.Method, w.s.URL()+path, body, header...)
+		res, text := call(t, o.Method, w.s.URL()+path, body, header...)
 		spec := pathParam.ReplaceAllString(o.Path, "{$1}")
 		if strings.HasPrefix(o.ID, "kubiyaGetManifest") { // for tokens only
 			fits(t, c, text, "components", "schemas", "Problem")
@@ -197,7 +197,7 @@ func TestAPIErrorsAreProblems(t *testing.T) {
 		}
 		fits(t, c, body, "components", "schemas", "Problem")
 	}
-	if res, body := send(t, "PUT", w.s.URL()+"/api/runners", nil); res.StatusCode != 405 || !strings.Contains(body, `"detail"`) {
+	if res, body := call(t, "PUT", w.s.URL()+"/api/runners", nil); res.StatusCode != 405 || !strings.Contains(body, `"detail"`) {
 		t.Errorf("PUT: %d %s", res.StatusCode, body)
 	}
 }
@@ -207,7 +207,7 @@ func TestActions(t *testing.T) {
 	at := w.s.URL() + "/api/runners/eu/kubiya/runners-eu/alpha/actions/"
 	var first api.Outcome
 	for i := range 5 {
-		res, body := send(t, "POST", at+"disable", strings.NewReader(`{"note":"disk","for":"1d","drain":true,"incarnation":"uid-alpha"}`), "Idempotency-Key", "k1")
+		res, body := call(t, "POST", at+"disable", strings.NewReader(`{"note":"disk","for":"1d","drain":true,"incarnation":"uid-alpha"}`), "Idempotency-Key", "k1")
 		var out api.Outcome
 		if err := json.Unmarshal([]byte(body), &out); err != nil || res.StatusCode != 202 || res.Header.Get("Idempotency-Key") != "k1" || out.Repeated != (i > 0) {
 			t.Fatalf("%d %s", res.StatusCode, body)
@@ -223,21 +223,21 @@ func TestActions(t *testing.T) {
 	if first.Key != "k1" || first.Waits == "" || len(first.Steps) != 1 || first.Left[0].Name != "c" || first.Path != "/runners/eu/kubiya/runners-eu/alpha" {
 		t.Errorf("%+v", first)
 	}
-	if res, _ := send(t, "POST", at+"enable", nil); res.StatusCode != 202 || len(res.Header.Get("Idempotency-Key")) < 16 {
+	if res, _ := call(t, "POST", at+"enable", nil); res.StatusCode != 202 || len(res.Header.Get("Idempotency-Key")) < 16 {
 		t.Errorf("without a key: %d %v", res.StatusCode, res.Header)
 	}
 	for body, word := range map[string]string{`{"note":"x","fro":"1h"}`: "fro", `{"note":1}`: "one JSON object", `[`: "one JSON object", `{} {}`: "goes on", `{"note":"x","for":"1h","until":"2030-01-01T00:00:00Z"}`: "one thing",
 		`{"note":"x","for":"-1h"}`: "length of time", `{"note":"x","for":"8d"}`: "7 days", `{}`: "needs a note"} {
-		res, text := send(t, "POST", at+"disable", strings.NewReader(body))
+		res, text := call(t, "POST", at+"disable", strings.NewReader(body))
 		if res.StatusCode != 400 || !strings.Contains(text, word) || !strings.Contains(text, `"runner":"eu/kubiya/runners-eu/alpha"`) {
 			t.Errorf("%s: %d %s", body, res.StatusCode, text)
 		}
 	}
-	if res, text := send(t, "POST", at+"delete", strings.NewReader(`{"confirm":"alpa"}`)); res.StatusCode != 400 || !strings.Contains(text, "alpha") {
+	if res, text := call(t, "POST", at+"delete", strings.NewReader(`{"confirm":"alpa"}`)); res.StatusCode != 400 || !strings.Contains(text, "alpha") {
 		t.Errorf("%d %s", res.StatusCode, text)
 	}
 	w.acts.err = store.ErrConflict
-	if res, text := send(t, "POST", at+"enable", nil); res.StatusCode != 409 {
+	if res, text := call(t, "POST", at+"enable", nil); res.StatusCode != 409 {
 		t.Errorf("%d %s", res.StatusCode, text)
 	}
 }

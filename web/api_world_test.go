@@ -205,8 +205,8 @@ var (
 	_ handlers.Audit   = (*fakeAudit)(nil)
 )
 
-// send is ask with a body.
-func send(t *testing.T, method, url string, body io.Reader, header ...string) (*http.Response, string) {
+// call is ask with a body.
+func call(t *testing.T, method, url string, body io.Reader, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	if err != nil {
