@@ -40,7 +40,7 @@ func TestDocumentIsTheRoutes(t *testing.T) {
 		t.Errorf("openapi %q", doc.OpenAPI)
 	}
 	routed := map[string]string{}
-	for _, r := range append(routes(w.s.handlers), programs(w.s.api)...) {
+	for _, r := range w.s.Routes() {
 		if !strings.HasPrefix(r.Path, "/api") && !strings.HasSuffix(r.Path, ".json") && !strings.HasSuffix(r.Path, ".csv") {
 			continue
 		}
