@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"trackside/handlers"
 	"trackside/store"
 	"trackside/store/sqlite"
@@ -178,8 +180,8 @@ func (f *fakeActions) Do(_ context.Context, a store.Action) (store.Outcome, erro
 
 type fakeLinks struct{}
 
-func (fakeLinks) Link(_ context.Context, ref store.Ref, by store.Person) (string, error) {
-	return "https://board.example/m/" + ref.Name + "?by=" + by.Name, nil
+func (fakeLinks) LinkToRunner(c echo.Context, r *store.Runner) (string, error) {
+	return "https://board.example/m/" + r.Ref.Name + "?by=" + handlers.PersonOf(c).Name, nil
 }
 
 // fakeAudit has n entries.

@@ -52,7 +52,7 @@ type Options struct {
 	Accounts handlers.Accounts
 	// SignIn says that nobody may do everything without signing in, so that Listen may be reachable from other machines.
 	SignIn bool
-	// Links is nil for a board that hands out no manifests.
+	// Links makes links to manifests; nil for those of Manifests.
 	Links api.Links
 	// Manifests writes manifests of new runners.
 	Manifests handlers.ManifestOptions
@@ -121,7 +121,7 @@ func New(o Options) (*Server, error) {
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	feed, _ := o.History.(api.Feed)
-	s.api = api.New(api.Options{Live: o.Live, Feed: feed, Failures: o.Failures, Actions: o.Actions, Audit: o.Audit, Links: o.Links, Systems: o.Systems, Log: s.log})
+	s.api = api.New(api.Options{Live: o.Live, Feed: feed, Failures: o.Failures, Actions: o.Actions, Audit: o.Audit, Links: s.links(), Systems: o.Systems, Log: s.log})
 	rt := routing{handlers: s.handlers, api: s.api, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)}
 	base, unbase := context.WithCancel(context.Background())
 	s.unbase = unbase
@@ -133,6 +133,17 @@ func New(o Options) (*Server, error) {
 		s.ops = s.httpServer(base, s.opsRoutes(m))
 	}
 	return s, nil
+}
+
+// links is what hands out manifests; nil for a board that writes none.
+func (s *Server) links() api.Links {
+	switch {
+	case s.opts.Links != nil:
+		return s.opts.Links
+	case s.handlers.WritesManifests():
+		return s.handlers
+	}
+	return nil
 }
 
 // httpServer makes a server with every bound there is.

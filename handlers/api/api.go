@@ -35,8 +35,8 @@ type Feed interface {
 
 // Links makes links to manifests. Errors are of the closed set.
 type Links interface {
-	// Link is the address from which the manifest of a runner can be applied for a while.
-	Link(ctx context.Context, ref store.Ref, by store.Person) (string, error)
+	// LinkToRunner is the address from which the manifest of a runner can be applied for a while.
+	LinkToRunner(c echo.Context, r *store.Runner) (string, error)
 }
 
 // Options of the API.

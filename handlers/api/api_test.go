@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -19,8 +18,8 @@ import (
 
 type linkTo func(store.Ref, store.Person) (string, error)
 
-func (f linkTo) Link(_ context.Context, r store.Ref, by store.Person) (string, error) {
-	return f(r, by)
+func (f linkTo) LinkToRunner(c echo.Context, r *store.Runner) (string, error) {
+	return f(r.Ref, handlers.PersonOf(c))
 }
 
 // TestLinksByGet: a GET makes a link for a program with a token, and for nobody else.

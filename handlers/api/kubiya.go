@@ -289,7 +289,7 @@ func (a *API) link(c echo.Context, suffix string) error {
 	if a.o.Links == nil {
 		return fmt.Errorf("%w: this board hands out no manifests", store.ErrForbidden)
 	}
-	u, err := a.o.Links.Link(c.Request().Context(), r.Ref, handlers.PersonOf(c))
+	u, err := a.o.Links.LinkToRunner(c, r)
 	if err != nil {
 		return err
 	}
