@@ -140,7 +140,7 @@ func (rt routing) send(c echo.Context, p problem) error {
 	case wantsProblem(c):
 		return p.send(c)
 	case refused != nil && handlers.IsScript(c.Request()) && refused.Part != nil:
-		return rt.render(c, http.StatusOK, refused.Part(p.Detail)) // Datastar applies no other status
+		return render(c, http.StatusOK, refused.Part(p.Detail)) // Datastar applies no other status
 	case handlers.IsScript(c.Request()):
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	case p.Status == http.StatusUnauthorized && person && c.Request().Header.Get(echo.HeaderAuthorization) == "":
@@ -149,30 +149,22 @@ func (rt routing) send(c echo.Context, p problem) error {
 		return p.send(c)
 	}
 	if refused != nil && refused.Page != nil {
-		return rt.render(c, p.Status, refused.Page(p.Detail))
+		return render(c, p.Status, refused.Page(p.Detail))
 	}
 	m := views.ErrorModel{Frame: views.Frame{Version: rt.version}, Status: p.Status, Title: p.Title, Sentence: p.Detail, Next: p.next, Near: p.near}
-	if err := rt.render(c, p.Status, views.ErrorPage(m)); err != nil {
+	if err := render(c, p.Status, views.ErrorPage(m)); err != nil {
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	}
 	return nil
 }
 
 // render answers with a component, whole.
-func (rt routing) render(c echo.Context, status int, doc templ.Component) error {
+func render(c echo.Context, status int, doc templ.Component) error {
 	var b bytes.Buffer
-	if err := doc.Render(rt.context(c), &b); err != nil {
+	if err := doc.Render(c.Request().Context(), &b); err != nil {
 		return err
 	}
 	return handlers.Write(c, status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
-}
-
-// context carries the person to the page; a test's routing has no handlers.
-func (rt routing) context(c echo.Context) context.Context {
-	if rt.handlers == nil {
-		return c.Request().Context()
-	}
-	return rt.handlers.Context(c)
 }
 
 // send answers with problem details (RFC 9457).
