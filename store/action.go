@@ -208,3 +208,10 @@ type EntryFilter struct {
 	// Before pages: entries with a smaller id.
 	Before int64
 }
+
+// Kept is an action as the audit holds it: what was asked for, the entry about it, and what was answered.
+type Kept struct {
+	Action  Action
+	Entry   Entry
+	Outcome Outcome
+}

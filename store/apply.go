@@ -37,6 +37,8 @@ type Touched struct {
 	History *History
 	// Accepted replaces the snapshot's acceptances of findings when it is not nil: those that hold now.
 	Accepted *[]Acceptance
+	// Acknowledged replaces the snapshot's acknowledgements of failures when it is not nil.
+	Acknowledged *[]Acknowledgement
 }
 
 // Add adds what another source has observed.
@@ -54,11 +56,14 @@ func (t *Touched) Add(o Touched) {
 	if o.Accepted != nil {
 		t.Accepted = o.Accepted
 	}
+	if o.Acknowledged != nil {
+		t.Acknowledged = o.Acknowledged
+	}
 }
 
 // Empty reports whether nothing was touched.
 func (t Touched) Empty() bool {
-	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && len(t.Said) == 0 && len(t.Unsaid) == 0 && t.History == nil && t.Accepted == nil
+	return len(t.Runners) == 0 && len(t.Gone) == 0 && len(t.Full) == 0 && len(t.Sources) == 0 && len(t.Evidence) == 0 && len(t.Said) == 0 && len(t.Unsaid) == 0 && t.History == nil && t.Accepted == nil && t.Acknowledged == nil
 }
 
 // Change is one runner before and after: Before is nil for one that is new, After for one that is gone.
@@ -100,6 +105,7 @@ func Apply(prev *Snapshot, t Touched, now time.Time) (*Snapshot, []Change) {
 			changes = append(changes, c)
 		}
 	}
+	changes = append(changes, next.acknowledge(t.Acknowledged)...)
 	changes = next.attach(changes, t.Evidence)
 	moved := next.setSources(t)
 	if len(changes) == 0 && !moved && !accepted {
@@ -151,6 +157,7 @@ func (s *Snapshot) set(observed *Runner, now time.Time) (Change, bool) {
 	}
 	s.add(after, 1)
 	s.runners = s.runners.put(Ref.Compare, after.Ref, after)
+	s.recovered(after.Ref, after)
 	return Change{Before: before, After: after, Events: transitions(before, after, now)}, true
 }
 
@@ -161,6 +168,7 @@ func (s *Snapshot) remove(ref Ref, now time.Time) (Change, bool) {
 	}
 	s.add(before, -1)
 	s.runners = s.runners.del(Ref.Compare, ref)
+	s.recovered(ref, nil)
 	return Change{Before: before, Events: transitions(before, nil, now)}, true
 }
 
@@ -258,7 +266,7 @@ func flapping(before, after *Runner) Verdict {
 
 // NextCheck is when the runner may change with nothing else happening; zero: never.
 func (r *Runner) NextCheck() time.Time {
-	next := r.Next
+	next := earlier(r.Next, r.Mark.Until) // then it is to come back
 	for i := range r.Components {
 		next = earlier(next, r.Components[i].Next)
 	}

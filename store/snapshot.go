@@ -25,6 +25,8 @@ type Snapshot struct {
 	namespaces tree[string, int]
 	systems    tree[string, int]
 	accepted   acceptances
+	// acknowledged is replaced whole and never changed.
+	acknowledged map[Ref]Acknowledgement
 }
 
 // Totals are the counts of a fleet.

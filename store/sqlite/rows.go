@@ -81,7 +81,7 @@ func runnerRow(id int64, r *store.Runner) db.Runner {
 		Health: v.Health, Reason: v.Reason, Why: v.Why, Since: v.Since, Version: r.Version, Requested: r.Requested.String(),
 		Observed: r.Observed.String(), Raw: v.Raw, Message: v.Message, Container: v.Container, Next: v.Next, Unproven: v.Unproven,
 		Inspect: v.Inspect, Incarnation: r.Incarnation, Recovered: millis(r.Recovered), Failures: text(failures),
-		Facts: text(factRows(r.Facts)), Findings: text(findingRows(r.Findings)), Offer: text(offerRow(r.Offer))}
+		Facts: text(factRows(r.Facts)), Findings: text(findingRows(r.Findings)), Offer: text(offerRow(r.Offer)), Mark: text(markRow(r.Mark))}
 }
 
 // fact and finding are store.Fact and store.Finding with the names they have in JSON.
@@ -138,7 +138,7 @@ func runnerOf(x db.Runner) *store.Runner {
 		r.Failures = append(r.Failures, time.UnixMilli(ms).UTC())
 	}
 	details(r, x.Facts, x.Findings)
-	r.Offer = offerOf(x.Offer)
+	r.Offer, r.Mark = offerOf(x.Offer), markOf(x.Mark)
 	return r
 }
 

@@ -6,14 +6,14 @@ INSERT INTO refs (cluster, system, namespace, name) VALUES (?, ?, ?, ?) RETURNIN
 
 -- name: PutRunner :exec
 INSERT INTO runners (id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed,
-  raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings, offer)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings, offer, mark)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET health = excluded.health, reason = excluded.reason, why = excluded.why,
   since = excluded.since, version = excluded.version, requested = excluded.requested, observed = excluded.observed,
   raw = excluded.raw, message = excluded.message, container = excluded.container, next = excluded.next,
   unproven = excluded.unproven, inspect = excluded.inspect, incarnation = excluded.incarnation,
   recovered = excluded.recovered, failures = excluded.failures, facts = excluded.facts, findings = excluded.findings,
-  offer = excluded.offer;
+  offer = excluded.offer, mark = excluded.mark;
 
 -- name: DeleteRunner :exec
 DELETE FROM runners WHERE id = ?;

@@ -24,6 +24,9 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addEntryStmt, err = db.PrepareContext(ctx, addEntry); err != nil {
+		return nil, fmt.Errorf("error preparing query AddEntry: %w", err)
+	}
 	if q.addEvidenceStmt, err = db.PrepareContext(ctx, addEvidence); err != nil {
 		return nil, fmt.Errorf("error preparing query AddEvidence: %w", err)
 	}
@@ -47,6 +50,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.componentNamesStmt, err = db.PrepareContext(ctx, componentNames); err != nil {
 		return nil, fmt.Errorf("error preparing query ComponentNames: %w", err)
+	}
+	if q.deleteAcknowledgementStmt, err = db.PrepareContext(ctx, deleteAcknowledgement); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteAcknowledgement: %w", err)
 	}
 	if q.deleteComponentStmt, err = db.PrepareContext(ctx, deleteComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteComponent: %w", err)
@@ -93,6 +99,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteWorkloadStmt, err = db.PrepareContext(ctx, deleteWorkload); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteWorkload: %w", err)
 	}
+	if q.endEntryStmt, err = db.PrepareContext(ctx, endEntry); err != nil {
+		return nil, fmt.Errorf("error preparing query EndEntry: %w", err)
+	}
+	if q.entryByKeyStmt, err = db.PrepareContext(ctx, entryByKey); err != nil {
+		return nil, fmt.Errorf("error preparing query EntryByKey: %w", err)
+	}
 	if q.evidenceByIDStmt, err = db.PrepareContext(ctx, evidenceByID); err != nil {
 		return nil, fmt.Errorf("error preparing query EvidenceByID: %w", err)
 	}
@@ -114,8 +126,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
 	}
+	if q.listAcknowledgementsStmt, err = db.PrepareContext(ctx, listAcknowledgements); err != nil {
+		return nil, fmt.Errorf("error preparing query ListAcknowledgements: %w", err)
+	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
+	}
+	if q.listEntriesStmt, err = db.PrepareContext(ctx, listEntries); err != nil {
+		return nil, fmt.Errorf("error preparing query ListEntries: %w", err)
 	}
 	if q.listRefsStmt, err = db.PrepareContext(ctx, listRefs); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRefs: %w", err)
@@ -144,8 +162,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.observedFromStmt, err = db.PrepareContext(ctx, observedFrom); err != nil {
 		return nil, fmt.Errorf("error preparing query ObservedFrom: %w", err)
 	}
+	if q.openEntriesStmt, err = db.PrepareContext(ctx, openEntries); err != nil {
+		return nil, fmt.Errorf("error preparing query OpenEntries: %w", err)
+	}
+	if q.pruneEntriesStmt, err = db.PrepareContext(ctx, pruneEntries); err != nil {
+		return nil, fmt.Errorf("error preparing query PruneEntries: %w", err)
+	}
 	if q.putAcceptanceStmt, err = db.PrepareContext(ctx, putAcceptance); err != nil {
 		return nil, fmt.Errorf("error preparing query PutAcceptance: %w", err)
+	}
+	if q.putAcknowledgementStmt, err = db.PrepareContext(ctx, putAcknowledgement); err != nil {
+		return nil, fmt.Errorf("error preparing query PutAcknowledgement: %w", err)
 	}
 	if q.putComponentStmt, err = db.PrepareContext(ctx, putComponent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutComponent: %w", err)
@@ -233,6 +260,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addEntryStmt != nil {
+		if cerr := q.addEntryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addEntryStmt: %w", cerr)
+		}
+	}
 	if q.addEvidenceStmt != nil {
 		if cerr := q.addEvidenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addEvidenceStmt: %w", cerr)
@@ -271,6 +303,11 @@ func (q *Queries) Close() error {
 	if q.componentNamesStmt != nil {
 		if cerr := q.componentNamesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing componentNamesStmt: %w", cerr)
+		}
+	}
+	if q.deleteAcknowledgementStmt != nil {
+		if cerr := q.deleteAcknowledgementStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteAcknowledgementStmt: %w", cerr)
 		}
 	}
 	if q.deleteComponentStmt != nil {
@@ -348,6 +385,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteWorkloadStmt: %w", cerr)
 		}
 	}
+	if q.endEntryStmt != nil {
+		if cerr := q.endEntryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endEntryStmt: %w", cerr)
+		}
+	}
+	if q.entryByKeyStmt != nil {
+		if cerr := q.entryByKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing entryByKeyStmt: %w", cerr)
+		}
+	}
 	if q.evidenceByIDStmt != nil {
 		if cerr := q.evidenceByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing evidenceByIDStmt: %w", cerr)
@@ -383,9 +430,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listAcceptancesStmt: %w", cerr)
 		}
 	}
+	if q.listAcknowledgementsStmt != nil {
+		if cerr := q.listAcknowledgementsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listAcknowledgementsStmt: %w", cerr)
+		}
+	}
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
+		}
+	}
+	if q.listEntriesStmt != nil {
+		if cerr := q.listEntriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listEntriesStmt: %w", cerr)
 		}
 	}
 	if q.listRefsStmt != nil {
@@ -433,9 +490,24 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing observedFromStmt: %w", cerr)
 		}
 	}
+	if q.openEntriesStmt != nil {
+		if cerr := q.openEntriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing openEntriesStmt: %w", cerr)
+		}
+	}
+	if q.pruneEntriesStmt != nil {
+		if cerr := q.pruneEntriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pruneEntriesStmt: %w", cerr)
+		}
+	}
 	if q.putAcceptanceStmt != nil {
 		if cerr := q.putAcceptanceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putAcceptanceStmt: %w", cerr)
+		}
+	}
+	if q.putAcknowledgementStmt != nil {
+		if cerr := q.putAcknowledgementStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putAcknowledgementStmt: %w", cerr)
 		}
 	}
 	if q.putComponentStmt != nil {
@@ -610,149 +682,167 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                     DBTX
-	tx                     *sql.Tx
-	addEvidenceStmt        *sql.Stmt
-	addObservedStmt        *sql.Stmt
-	addProofStmt           *sql.Stmt
-	addRefStmt             *sql.Stmt
-	addRollupStmt          *sql.Stmt
-	addStandingStmt        *sql.Stmt
-	addTransitionStmt      *sql.Stmt
-	componentNamesStmt     *sql.Stmt
-	deleteComponentStmt    *sql.Stmt
-	deleteLogsStmt         *sql.Stmt
-	deleteOldEvidenceStmt  *sql.Stmt
-	deleteOldObservedStmt  *sql.Stmt
-	deleteOldRollupsStmt   *sql.Stmt
-	deleteProofStmt        *sql.Stmt
-	deleteReportRunnerStmt *sql.Stmt
-	deleteReportTaskStmt   *sql.Stmt
-	deleteRunnerStmt       *sql.Stmt
-	deleteSourceStmt       *sql.Stmt
-	deleteStandingStmt     *sql.Stmt
-	deleteStrayLogsStmt    *sql.Stmt
-	deleteTransitionStmt   *sql.Stmt
-	deleteUnusedRefStmt    *sql.Stmt
-	deleteWorkloadStmt     *sql.Stmt
-	evidenceByIDStmt       *sql.Stmt
-	evidenceOfReasonStmt   *sql.Stmt
-	evidenceOfRunnerStmt   *sql.Stmt
-	evidenceSinceStmt      *sql.Stmt
-	findRefStmt            *sql.Stmt
-	findReportTokenStmt    *sql.Stmt
-	listAcceptancesStmt    *sql.Stmt
-	listComponentsStmt     *sql.Stmt
-	listRefsStmt           *sql.Stmt
-	listReportRunnersStmt  *sql.Stmt
-	listReportTasksStmt    *sql.Stmt
-	listReportTokensStmt   *sql.Stmt
-	listRunnersStmt        *sql.Stmt
-	listSourcesStmt        *sql.Stmt
-	listWorkloadsStmt      *sql.Stmt
-	logsOfStmt             *sql.Stmt
-	observedFromStmt       *sql.Stmt
-	putAcceptanceStmt      *sql.Stmt
-	putComponentStmt       *sql.Stmt
-	putLogStmt             *sql.Stmt
-	putReportRunnerStmt    *sql.Stmt
-	putReportSequenceStmt  *sql.Stmt
-	putReportTaskStmt      *sql.Stmt
-	putReportTokenStmt     *sql.Stmt
-	putRunnerStmt          *sql.Stmt
-	putSourceStmt          *sql.Stmt
-	putWorkloadStmt        *sql.Stmt
-	recordedAtStmt         *sql.Stmt
-	reportSequenceStmt     *sql.Stmt
-	revokeReportTokenStmt  *sql.Stmt
-	rollupComponentsStmt   *sql.Stmt
-	rollupsFromStmt        *sql.Stmt
-	runnerExistsStmt       *sql.Stmt
-	runnersWithOldStmt     *sql.Stmt
-	setHeardStmt           *sql.Stmt
-	setRecordedAtStmt      *sql.Stmt
-	setReportHeardStmt     *sql.Stmt
-	setStandingStmt        *sql.Stmt
-	standingsOfStmt        *sql.Stmt
-	subjectsStmt           *sql.Stmt
-	transitionsAtStmt      *sql.Stmt
-	transitionsBeforeStmt  *sql.Stmt
-	transitionsSinceStmt   *sql.Stmt
-	versionsSinceStmt      *sql.Stmt
-	workloadNamesStmt      *sql.Stmt
+	db                        DBTX
+	tx                        *sql.Tx
+	addEntryStmt              *sql.Stmt
+	addEvidenceStmt           *sql.Stmt
+	addObservedStmt           *sql.Stmt
+	addProofStmt              *sql.Stmt
+	addRefStmt                *sql.Stmt
+	addRollupStmt             *sql.Stmt
+	addStandingStmt           *sql.Stmt
+	addTransitionStmt         *sql.Stmt
+	componentNamesStmt        *sql.Stmt
+	deleteAcknowledgementStmt *sql.Stmt
+	deleteComponentStmt       *sql.Stmt
+	deleteLogsStmt            *sql.Stmt
+	deleteOldEvidenceStmt     *sql.Stmt
+	deleteOldObservedStmt     *sql.Stmt
+	deleteOldRollupsStmt      *sql.Stmt
+	deleteProofStmt           *sql.Stmt
+	deleteReportRunnerStmt    *sql.Stmt
+	deleteReportTaskStmt      *sql.Stmt
+	deleteRunnerStmt          *sql.Stmt
+	deleteSourceStmt          *sql.Stmt
+	deleteStandingStmt        *sql.Stmt
+	deleteStrayLogsStmt       *sql.Stmt
+	deleteTransitionStmt      *sql.Stmt
+	deleteUnusedRefStmt       *sql.Stmt
+	deleteWorkloadStmt        *sql.Stmt
+	endEntryStmt              *sql.Stmt
+	entryByKeyStmt            *sql.Stmt
+	evidenceByIDStmt          *sql.Stmt
+	evidenceOfReasonStmt      *sql.Stmt
+	evidenceOfRunnerStmt      *sql.Stmt
+	evidenceSinceStmt         *sql.Stmt
+	findRefStmt               *sql.Stmt
+	findReportTokenStmt       *sql.Stmt
+	listAcceptancesStmt       *sql.Stmt
+	listAcknowledgementsStmt  *sql.Stmt
+	listComponentsStmt        *sql.Stmt
+	listEntriesStmt           *sql.Stmt
+	listRefsStmt              *sql.Stmt
+	listReportRunnersStmt     *sql.Stmt
+	listReportTasksStmt       *sql.Stmt
+	listReportTokensStmt      *sql.Stmt
+	listRunnersStmt           *sql.Stmt
+	listSourcesStmt           *sql.Stmt
+	listWorkloadsStmt         *sql.Stmt
+	logsOfStmt                *sql.Stmt
+	observedFromStmt          *sql.Stmt
+	openEntriesStmt           *sql.Stmt
+	pruneEntriesStmt          *sql.Stmt
+	putAcceptanceStmt         *sql.Stmt
+	putAcknowledgementStmt    *sql.Stmt
+	putComponentStmt          *sql.Stmt
+	putLogStmt                *sql.Stmt
+	putReportRunnerStmt       *sql.Stmt
+	putReportSequenceStmt     *sql.Stmt
+	putReportTaskStmt         *sql.Stmt
+	putReportTokenStmt        *sql.Stmt
+	putRunnerStmt             *sql.Stmt
+	putSourceStmt             *sql.Stmt
+	putWorkloadStmt           *sql.Stmt
+	recordedAtStmt            *sql.Stmt
+	reportSequenceStmt        *sql.Stmt
+	revokeReportTokenStmt     *sql.Stmt
+	rollupComponentsStmt      *sql.Stmt
+	rollupsFromStmt           *sql.Stmt
+	runnerExistsStmt          *sql.Stmt
+	runnersWithOldStmt        *sql.Stmt
+	setHeardStmt              *sql.Stmt
+	setRecordedAtStmt         *sql.Stmt
+	setReportHeardStmt        *sql.Stmt
+	setStandingStmt           *sql.Stmt
+	standingsOfStmt           *sql.Stmt
+	subjectsStmt              *sql.Stmt
+	transitionsAtStmt         *sql.Stmt
+	transitionsBeforeStmt     *sql.Stmt
+	transitionsSinceStmt      *sql.Stmt
+	versionsSinceStmt         *sql.Stmt
+	workloadNamesStmt         *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                     tx,
-		tx:                     tx,
-		addEvidenceStmt:        q.addEvidenceStmt,
-		addObservedStmt:        q.addObservedStmt,
-		addProofStmt:           q.addProofStmt,
-		addRefStmt:             q.addRefStmt,
-		addRollupStmt:          q.addRollupStmt,
-		addStandingStmt:        q.addStandingStmt,
-		addTransitionStmt:      q.addTransitionStmt,
-		componentNamesStmt:     q.componentNamesStmt,
-		deleteComponentStmt:    q.deleteComponentStmt,
-		deleteLogsStmt:         q.deleteLogsStmt,
-		deleteOldEvidenceStmt:  q.deleteOldEvidenceStmt,
-		deleteOldObservedStmt:  q.deleteOldObservedStmt,
-		deleteOldRollupsStmt:   q.deleteOldRollupsStmt,
-		deleteProofStmt:        q.deleteProofStmt,
-		deleteReportRunnerStmt: q.deleteReportRunnerStmt,
-		deleteReportTaskStmt:   q.deleteReportTaskStmt,
-		deleteRunnerStmt:       q.deleteRunnerStmt,
-		deleteSourceStmt:       q.deleteSourceStmt,
-		deleteStandingStmt:     q.deleteStandingStmt,
-		deleteStrayLogsStmt:    q.deleteStrayLogsStmt,
-		deleteTransitionStmt:   q.deleteTransitionStmt,
-		deleteUnusedRefStmt:    q.deleteUnusedRefStmt,
-		deleteWorkloadStmt:     q.deleteWorkloadStmt,
-		evidenceByIDStmt:       q.evidenceByIDStmt,
-		evidenceOfReasonStmt:   q.evidenceOfReasonStmt,
-		evidenceOfRunnerStmt:   q.evidenceOfRunnerStmt,
-		evidenceSinceStmt:      q.evidenceSinceStmt,
-		findRefStmt:            q.findRefStmt,
-		findReportTokenStmt:    q.findReportTokenStmt,
-		listAcceptancesStmt:    q.listAcceptancesStmt,
-		listComponentsStmt:     q.listComponentsStmt,
-		listRefsStmt:           q.listRefsStmt,
-		listReportRunnersStmt:  q.listReportRunnersStmt,
-		listReportTasksStmt:    q.listReportTasksStmt,
-		listReportTokensStmt:   q.listReportTokensStmt,
-		listRunnersStmt:        q.listRunnersStmt,
-		listSourcesStmt:        q.listSourcesStmt,
-		listWorkloadsStmt:      q.listWorkloadsStmt,
-		logsOfStmt:             q.logsOfStmt,
-		observedFromStmt:       q.observedFromStmt,
-		putAcceptanceStmt:      q.putAcceptanceStmt,
-		putComponentStmt:       q.putComponentStmt,
-		putLogStmt:             q.putLogStmt,
-		putReportRunnerStmt:    q.putReportRunnerStmt,
-		putReportSequenceStmt:  q.putReportSequenceStmt,
-		putReportTaskStmt:      q.putReportTaskStmt,
-		putReportTokenStmt:     q.putReportTokenStmt,
-		putRunnerStmt:          q.putRunnerStmt,
-		putSourceStmt:          q.putSourceStmt,
-		putWorkloadStmt:        q.putWorkloadStmt,
-		recordedAtStmt:         q.recordedAtStmt,
-		reportSequenceStmt:     q.reportSequenceStmt,
-		revokeReportTokenStmt:  q.revokeReportTokenStmt,
-		rollupComponentsStmt:   q.rollupComponentsStmt,
-		rollupsFromStmt:        q.rollupsFromStmt,
-		runnerExistsStmt:       q.runnerExistsStmt,
-		runnersWithOldStmt:     q.runnersWithOldStmt,
-		setHeardStmt:           q.setHeardStmt,
-		setRecordedAtStmt:      q.setRecordedAtStmt,
-		setReportHeardStmt:     q.setReportHeardStmt,
-		setStandingStmt:        q.setStandingStmt,
-		standingsOfStmt:        q.standingsOfStmt,
-		subjectsStmt:           q.subjectsStmt,
-		transitionsAtStmt:      q.transitionsAtStmt,
-		transitionsBeforeStmt:  q.transitionsBeforeStmt,
-		transitionsSinceStmt:   q.transitionsSinceStmt,
-		versionsSinceStmt:      q.versionsSinceStmt,
-		workloadNamesStmt:      q.workloadNamesStmt,
+		db:                        tx,
+		tx:                        tx,
+		addEntryStmt:              q.addEntryStmt,
+		addEvidenceStmt:           q.addEvidenceStmt,
+		addObservedStmt:           q.addObservedStmt,
+		addProofStmt:              q.addProofStmt,
+		addRefStmt:                q.addRefStmt,
+		addRollupStmt:             q.addRollupStmt,
+		addStandingStmt:           q.addStandingStmt,
+		addTransitionStmt:         q.addTransitionStmt,
+		componentNamesStmt:        q.componentNamesStmt,
+		deleteAcknowledgementStmt: q.deleteAcknowledgementStmt,
+		deleteComponentStmt:       q.deleteComponentStmt,
+		deleteLogsStmt:            q.deleteLogsStmt,
+		deleteOldEvidenceStmt:     q.deleteOldEvidenceStmt,
+		deleteOldObservedStmt:     q.deleteOldObservedStmt,
+		deleteOldRollupsStmt:      q.deleteOldRollupsStmt,
+		deleteProofStmt:           q.deleteProofStmt,
+		deleteReportRunnerStmt:    q.deleteReportRunnerStmt,
+		deleteReportTaskStmt:      q.deleteReportTaskStmt,
+		deleteRunnerStmt:          q.deleteRunnerStmt,
+		deleteSourceStmt:          q.deleteSourceStmt,
+		deleteStandingStmt:        q.deleteStandingStmt,
+		deleteStrayLogsStmt:       q.deleteStrayLogsStmt,
+		deleteTransitionStmt:      q.deleteTransitionStmt,
+		deleteUnusedRefStmt:       q.deleteUnusedRefStmt,
+		deleteWorkloadStmt:        q.deleteWorkloadStmt,
+		endEntryStmt:              q.endEntryStmt,
+		entryByKeyStmt:            q.entryByKeyStmt,
+		evidenceByIDStmt:          q.evidenceByIDStmt,
+		evidenceOfReasonStmt:      q.evidenceOfReasonStmt,
+		evidenceOfRunnerStmt:      q.evidenceOfRunnerStmt,
+		evidenceSinceStmt:         q.evidenceSinceStmt,
+		findRefStmt:               q.findRefStmt,
+		findReportTokenStmt:       q.findReportTokenStmt,
+		listAcceptancesStmt:       q.listAcceptancesStmt,
+		listAcknowledgementsStmt:  q.listAcknowledgementsStmt,
+		listComponentsStmt:        q.listComponentsStmt,
+		listEntriesStmt:           q.listEntriesStmt,
+		listRefsStmt:              q.listRefsStmt,
+		listReportRunnersStmt:     q.listReportRunnersStmt,
+		listReportTasksStmt:       q.listReportTasksStmt,
+		listReportTokensStmt:      q.listReportTokensStmt,
+		listRunnersStmt:           q.listRunnersStmt,
+		listSourcesStmt:           q.listSourcesStmt,
+		listWorkloadsStmt:         q.listWorkloadsStmt,
+		logsOfStmt:                q.logsOfStmt,
+		observedFromStmt:          q.observedFromStmt,
+		openEntriesStmt:           q.openEntriesStmt,
+		pruneEntriesStmt:          q.pruneEntriesStmt,
+		putAcceptanceStmt:         q.putAcceptanceStmt,
+		putAcknowledgementStmt:    q.putAcknowledgementStmt,
+		putComponentStmt:          q.putComponentStmt,
+		putLogStmt:                q.putLogStmt,
+		putReportRunnerStmt:       q.putReportRunnerStmt,
+		putReportSequenceStmt:     q.putReportSequenceStmt,
+		putReportTaskStmt:         q.putReportTaskStmt,
+		putReportTokenStmt:        q.putReportTokenStmt,
+		putRunnerStmt:             q.putRunnerStmt,
+		putSourceStmt:             q.putSourceStmt,
+		putWorkloadStmt:           q.putWorkloadStmt,
+		recordedAtStmt:            q.recordedAtStmt,
+		reportSequenceStmt:        q.reportSequenceStmt,
+		revokeReportTokenStmt:     q.revokeReportTokenStmt,
+		rollupComponentsStmt:      q.rollupComponentsStmt,
+		rollupsFromStmt:           q.rollupsFromStmt,
+		runnerExistsStmt:          q.runnerExistsStmt,
+		runnersWithOldStmt:        q.runnersWithOldStmt,
+		setHeardStmt:              q.setHeardStmt,
+		setRecordedAtStmt:         q.setRecordedAtStmt,
+		setReportHeardStmt:        q.setReportHeardStmt,
+		setStandingStmt:           q.setStandingStmt,
+		standingsOfStmt:           q.standingsOfStmt,
+		subjectsStmt:              q.subjectsStmt,
+		transitionsAtStmt:         q.transitionsAtStmt,
+		transitionsBeforeStmt:     q.transitionsBeforeStmt,
+		transitionsSinceStmt:      q.transitionsSinceStmt,
+		versionsSinceStmt:         q.versionsSinceStmt,
+		workloadNamesStmt:         q.workloadNamesStmt,
 	}
 }

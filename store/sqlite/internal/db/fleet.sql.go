@@ -167,7 +167,7 @@ func (q *Queries) ListComponents(ctx context.Context) ([]Component, error) {
 }
 
 const listRunners = `-- name: ListRunners :many
-SELECT id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed, raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings, offer FROM runners ORDER BY id
+SELECT id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed, raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings, offer, mark FROM runners ORDER BY id
 `
 
 func (q *Queries) ListRunners(ctx context.Context) ([]Runner, error) {
@@ -204,6 +204,7 @@ func (q *Queries) ListRunners(ctx context.Context) ([]Runner, error) {
 			&i.Facts,
 			&i.Findings,
 			&i.Offer,
+			&i.Mark,
 		); err != nil {
 			return nil, err
 		}
@@ -373,14 +374,14 @@ func (q *Queries) PutComponent(ctx context.Context, arg PutComponentParams) erro
 
 const putRunner = `-- name: PutRunner :exec
 INSERT INTO runners (id, cluster, system, namespace, name, health, reason, why, since, version, requested, observed,
-  raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings, offer)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  raw, message, container, next, unproven, inspect, incarnation, recovered, failures, facts, findings, offer, mark)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET health = excluded.health, reason = excluded.reason, why = excluded.why,
   since = excluded.since, version = excluded.version, requested = excluded.requested, observed = excluded.observed,
   raw = excluded.raw, message = excluded.message, container = excluded.container, next = excluded.next,
   unproven = excluded.unproven, inspect = excluded.inspect, incarnation = excluded.incarnation,
   recovered = excluded.recovered, failures = excluded.failures, facts = excluded.facts, findings = excluded.findings,
-  offer = excluded.offer
+  offer = excluded.offer, mark = excluded.mark
 `
 
 type PutRunnerParams struct {
@@ -408,6 +409,7 @@ type PutRunnerParams struct {
 	Facts       string
 	Findings    string
 	Offer       string
+	Mark        string
 }
 
 func (q *Queries) PutRunner(ctx context.Context, arg PutRunnerParams) error {
@@ -436,6 +438,7 @@ func (q *Queries) PutRunner(ctx context.Context, arg PutRunnerParams) error {
 		arg.Facts,
 		arg.Findings,
 		arg.Offer,
+		arg.Mark,
 	)
 	return err
 }

@@ -20,6 +20,41 @@ type Acceptance struct {
 	Until     int64
 }
 
+type Acknowledgement struct {
+	Cluster   string
+	System    string
+	Namespace string
+	Name      string
+	Person    string
+	Note      string
+	At        int64
+}
+
+type Audit struct {
+	ID        int64
+	At        int64
+	Person    string
+	Groups    string
+	Role      string
+	Via       string
+	Token     string
+	Verb      string
+	Cluster   string
+	System    string
+	Namespace string
+	Name      string
+	Object    string
+	Note      string
+	Before    string
+	After     string
+	Result    string
+	Problem   string
+	Ended     sql.NullInt64
+	Key       sql.NullString
+	Action    string
+	Outcome   string
+}
+
 type Component struct {
 	Runner       int64
 	Name         string
@@ -203,6 +238,7 @@ type Runner struct {
 	Facts       string
 	Findings    string
 	Offer       string
+	Mark        string
 }
 
 type Source struct {
