@@ -45,6 +45,7 @@ var Agyn = register(System{
 		{Version: "v1", Resource: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Keep: []string{"status.phase"}},
 	},
 	Assess: assessAgyn,
+	Switch: &Switch{Levers: []Lever{scaleDeployments}, Outlives: true, Deletes: []string{"Runner"}, Traps: trapsAgyn},
 })
 
 func claimAgyn(o Object) (Claim, bool) {
@@ -65,6 +66,14 @@ func claimAgyn(o Object) (Claim, bool) {
 		c.Runner = o.Labels[instanceLabel]
 	}
 	return c, o.Kind == "Deployment" || o.Kind == "Pod"
+}
+
+// trapsAgyn tells that deleting the objects does not unregister the runner: no object's deletion does.
+func trapsAgyn(verb store.Verb, _ []Object) []store.Trap {
+	if verb != store.VerbDelete {
+		return nil
+	}
+	return []store.Trap{{Code: "stays-registered", Why: "agyn still lists the runner afterwards: only its own DeleteRunner takes it out of there."}}
 }
 
 // agynEnrolment is the component that a Runner object, where its CRD is installed, adds to the runner of its name.

@@ -53,6 +53,7 @@ var Ambient = register(System{
 		{Group: "vteam.ambient-code", Version: "v1alpha1", Resource: "projectsettings", Kind: projectSettings, Keep: []string{"spec.inactivityTimeoutSeconds"}},
 	},
 	Assess: assessAmbient,
+	Switch: &ambientSwitch,
 })
 
 // ambientServices are the platform's Deployments by their label app. Those of a common name must also run one of its images; its

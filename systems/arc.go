@@ -67,6 +67,7 @@ var ARC = register(System{
 		arcWatch("autoscalinglisteners", arcListener, "spec.autoscalingRunnerSetNamespace", "spec.autoscalingRunnerSetName"),
 	},
 	Assess: assessARC,
+	Switch: &arcSwitch,
 })
 
 func arcWatch(resource, kind string, keep ...string) Watch {

@@ -51,6 +51,8 @@ var Buildkite = register(System{
 	Labels:      []string{appLabel, buildkiteJob, buildkiteController, buildkiteQueue},
 	Annotations: []string{buildkiteURL, buildkitePipeline, buildkiteBranch},
 	Assess:      assessBuildkite,
+	// A job is a Job of its own: it goes on without the controller, which only takes no more.
+	Switch: &Switch{Levers: []Lever{scaleDeployments}, Outlives: true},
 })
 
 func claimBuildkite(o Object) (Claim, bool) {

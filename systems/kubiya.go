@@ -30,8 +30,10 @@ var Kubiya = register(System{
 	Probe:         probeKubiya,
 	RunnerVersion: versionKubiya,
 	Assess:        assessKubiya,
-	KeepEnv:       []string{kubiyaOrg, kubiyaUUID},
-	Labels:        []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
+	// The updater first: it would upgrade the release every hour, and bring the replicas back.
+	Switch:  &Switch{Levers: []Lever{suspendCronJobs, scaleDeployments, scaleStatefulSets}, Traps: trapsKubiya},
+	KeepEnv: []string{kubiyaOrg, kubiyaUUID},
+	Labels:  []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
 })
 
 func claimKubiya(o Object) (Claim, bool) {
@@ -92,6 +94,14 @@ func probeKubiya(_ Object, component string) (Probe, bool) {
 
 // versionKubiya is the chart's version: the components have versions of their own.
 func versionKubiya(o Object) string { return o.Labels[versionLabel] }
+
+// trapsKubiya tells what no object in the cluster holds.
+func trapsKubiya(verb store.Verb, _ []Object) []store.Trap {
+	if verb != store.VerbDelete {
+		return nil
+	}
+	return []store.Trap{{Code: "stays-registered", Why: "Kubiya still lists the runner afterwards, and Helm its release: DELETE it at Kubiya's API, and helm uninstall it."}}
+}
 
 // kubiyaDeployments are the four that every release has; the enforcer, the Dagger engine and the updater may be switched off in the
 // chart's values.

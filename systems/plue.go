@@ -42,7 +42,16 @@ var Plue = register(System{
 	Watches: []Watch{{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers", Kind: autoscaler,
 		Keep: []string{"spec.scaleTargetRef", "spec.minReplicas", "spec.maxReplicas", "spec.metrics"}}},
 	Assess: assessPlue,
+	Switch: &Switch{Levers: []Lever{scaleDeployments}, Traps: trapsPlue},
 })
+
+// trapsPlue tells that a warm pod which has been claimed looks like any other.
+func trapsPlue(verb store.Verb, _ []Object) []store.Trap {
+	if verb != store.VerbDisable && verb != store.VerbDelete {
+		return nil
+	}
+	return []store.Trap{{Code: "claimed-unseen", Why: "Which warm pod has been claimed is known to Plue's server alone: one whose task has no pod of its own is not waited for."}}
+}
 
 func claimPlue(o Object) (Claim, bool) {
 	switch {

@@ -45,7 +45,16 @@ var Release = register(System{
 	Labels:  []string{appLabel, instanceLabel},
 	KeepEnv: []string{releaseURL, releaseCapabilities, releaseProfile, releaseEnvironment, releaseDataCenter},
 	Assess:  assessRelease,
+	Switch:  &Switch{Levers: []Lever{scaleStatefulSets}, Traps: trapsRelease},
 })
+
+// trapsRelease tells that Release itself is not told: there is no public API for it.
+func trapsRelease(verb store.Verb, _ []Object) []store.Trap {
+	if verb != store.VerbDisable && verb != store.VerbDelete {
+		return nil
+	}
+	return []store.Trap{{Code: "server-not-told", Why: "Release itself is not told, for it has no public API for that: it sees its runner fall silent. Disable it there too, so that no task waits for it."}}
+}
 
 func claimRelease(o Object) (Claim, bool) {
 	if o.Kind != "StatefulSet" && o.Kind != "Pod" || o.Spec == nil {

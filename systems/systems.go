@@ -112,6 +112,9 @@ type System struct {
 	KeepEnv []string
 	// Watches are the resources it reads beside those that every system reads. Claim is asked about them as well.
 	Watches []Watch
+	// Switch is how its runners are taken out of service; nil: by scaling their Deployments and StatefulSets to 0 and suspending their
+	// CronJobs.
+	Switch *Switch
 	// Assess adds what only this system knows to a runner that the general rules have looked at.
 	Assess func(*View)
 }
