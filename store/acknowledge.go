@@ -27,7 +27,7 @@ func (s *Snapshot) acknowledge(list *[]Acknowledgement) (changes []Change) {
 	before := s.acknowledged
 	s.acknowledged = make(map[Ref]Acknowledgement, len(*list))
 	for _, a := range *list {
-		if r, ok := s.runners.get(Ref.Compare, a.Ref); ok && !a.Ended(r) {
+		if r, ok := s.runners.get(Ref.Compare, a.Ref); !ok || !a.Ended(r) { // who is not there may only not have been seen yet
 			s.acknowledged[a.Ref] = a
 		}
 	}

@@ -28,7 +28,7 @@ var ambientPhase = Setting{Path: []string{"metadata", "annotations", ambientDesi
 		}
 		return "running"
 	},
-	Fits: func(v any) bool { return v == "Running" }}
+	Fits: func(v any) bool { return v == "Running" || v == "Stopped" }}
 
 // ambientActive chooses the sessions that are under way, and those that the board has stopped.
 func ambientActive(o Object, _ string) bool {

@@ -115,9 +115,10 @@ func (w Switch) Lever(o Object, component string) (lever *Lever, order int) {
 // IsOff reports whether a value is the one of being out of service, whatever Go made of a number.
 func (s Setting) IsOff(v any) bool { return same(v, s.Off) }
 
-// Back is the value to give back: what is remembered when it fits, otherwise what is usual. False means that the field is removed.
+// Back is the value to give back: what is remembered when it fits, which may be that it was off, otherwise what is usual. False means that
+// the field is removed.
 func (s Setting) Back(remembered any) (any, bool) {
-	if remembered != nil && s.Fits(remembered) && !s.IsOff(remembered) {
+	if remembered != nil && s.Fits(remembered) {
 		if n, ok := number(remembered); ok {
 			return n, true
 		}

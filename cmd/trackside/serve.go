@@ -42,6 +42,7 @@ type serveCmd struct {
 
 	reportFlags
 	besideFlags `embed:""`
+	actFlags    `embed:""`
 
 	Data   string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
@@ -49,7 +50,7 @@ type serveCmd struct {
 	EvidenceRetention time.Duration `help:"How long the evidence of failures is kept (default ${default})." default:"720h" placeholder:"DURATION"`
 	CaptureLogs       bool          `help:"Keep the last 50 lines of containers that fail, with secrets masked; needs the verb get on pods/log."`
 
-	ReadOnly bool `help:"Change nothing: not in a cluster, where nothing is changed yet, and accept no findings."`
+	ReadOnly bool `help:"Change nothing: act on no runner, tend no mark, and accept no findings."`
 
 	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
@@ -104,20 +105,25 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	desk, err := s.desk(ctx, s.ReadOnly, db, live, reports, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+		Actions: desk.actions(), Audit: desk.audit(),
 		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
 		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
 		return err
 	}
-	sources, err := s.sources(targets, live, log)
+	sources, err := s.sources(targets, live, desk, log)
 	if err != nil {
 		server.Close()
 		return err
 	}
-	sources = append(sources, accepted)
+	sources = append(sources, accepted, desk.acknowledged)
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
 	p := poller.New(live, db, log, newPublications(registry).observe, append(sources, reports)...)
 	p.Discard(gone...)
@@ -125,6 +131,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
+	group.Go(func() error { return desk.run(ctx) })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
 }
@@ -182,15 +189,16 @@ func heard(live *store.Live) bool {
 	return len(sources) > 0
 }
 
-func (s serveCmd) sources(targets []target, live *store.Live, log *slog.Logger) ([]poller.Source, error) {
+func (s serveCmd) sources(targets []target, live *store.Live, desk *desk, log *slog.Logger) ([]poller.Source, error) {
 	var sources []poller.Source
 	for _, t := range targets {
 		c, err := kube.New(kube.Config{Alias: t.alias, Context: t.context, REST: t.config, Namespaces: s.Namespace,
-			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, CaptureLogs: s.CaptureLogs, Log: log, Heard: live.Hear})
+			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, CaptureLogs: s.CaptureLogs, Act: !s.ReadOnly, Impersonate: s.Impersonate, Tended: desk.tended, Log: log, Heard: live.Hear})
 		if err != nil {
 			return nil, err
 		}
 		sources = append(sources, c)
+		desk.hands[t.alias] = c
 	}
 	beside, err := s.besideFlags.sources(live, log)
 	return append(sources, beside...), err
@@ -215,6 +223,7 @@ func (s serveCmd) retain(ctx context.Context, db *sqlite.DB, log *slog.Logger) {
 		prune(ctx, log, "transitions", s.Retain, db.Prune)
 		prune(ctx, log, "evidence", s.EvidenceRetention, db.PruneEvidence)
 		prune(ctx, log, "uptime", keepRollups, db.PruneRollups)
+		prune(ctx, log, "audit", s.AuditRetention, db.PruneAudit)
 		select {
 		case <-ctx.Done():
 			return

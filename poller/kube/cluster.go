@@ -38,6 +38,11 @@ type Config struct {
 	// ProbeLimit bounds the probes under way; 0 means DefaultProbeLimit.
 	ProbeLimit int
 	Log        *slog.Logger
+	// Act has marks tended: what was disabled comes back at its time, and what was begun is finished. Impersonate has actions done in the
+	// name of whoever asks for them.
+	Act, Impersonate bool
+	// Tended is told of what was done without anybody asking for it; it may be nil.
+	Tended func(context.Context, store.Entry)
 	// Heard is told each time the API server answers; Live.Hear is one.
 	Heard func(cluster string, t time.Time)
 }
@@ -55,6 +60,11 @@ type Cluster struct {
 	// served lists the resources that the API server serves of a group and version.
 	served func(ctx context.Context, groupVersion string) ([]string, error)
 	logs   logs
+	// rest is how the API server is reached; turns keeps two actions on one runner apart.
+	rest   *rest.Config
+	acting sync.Mutex
+	turns  map[store.Ref]chan struct{}
+	tends  tends
 
 	mu      sync.Mutex
 	set     *set // nil until the first set is complete
@@ -88,6 +98,7 @@ func New(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{cfg: cfg, client: client, wake: make(chan struct{}, 1), touched: map[store.Ref]struct{}{},
 		lost: map[string]lostPod{}, limits: map[string]limit{}, words: map[store.Ref]map[types.UID]*corev1.Pod{}}
+	c.rest, c.turns, c.tends = tuned, map[store.Ref]chan struct{}{}, newTends(cfg.Act)
 	c.logs = logs{on: cfg.CaptureLogs, cluster: c, queue: make(chan logJob, logQueue)}
 	c.source = store.Source{Cluster: cfg.Alias, Name: SourceName, State: store.SourceRestored, Since: time.Now(), Scope: scope(cfg.Namespaces)}
 	c.dirty = true
@@ -148,6 +159,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	wg.Go(func() { c.watchProgress(ctx, rebuild) })
 	wg.Go(func() { c.prober.run(ctx) })
 	wg.Go(func() { c.logs.run(ctx) })
+	wg.Go(func() { c.tendMarks(ctx) })
 	for ctx.Err() == nil {
 		if err := c.generation(ctx, rebuild); err != nil {
 			return err

@@ -269,14 +269,3 @@ func (o *observation) runnerVersion(sys *systems.System, parts []part, component
 	}
 	return version
 }
-
-// state says whether the runner is in service as its objects show it: it is out of service when nothing of it is meant to run. A
-// schedule counts only where there is nothing else: an updater goes on while its runner is off.
-// Nothing asks for another state yet, so what is asked for is what is seen.
-func state(parts []part) (observed, requested store.State) {
-	schedules := !slices.ContainsFunc(parts, func(p part) bool { return p.kind != "CronJob" })
-	if len(parts) == 0 || slices.ContainsFunc(parts, func(p part) bool { return p.desired > 0 || schedules && !p.suspended }) {
-		return store.Enabled, store.Enabled
-	}
-	return store.Disabled, store.Disabled
-}

@@ -197,7 +197,7 @@ func TestStates(t *testing.T) {
 		{"one schedule of two", []part{cron, suspended}, store.Enabled},
 		{"a suspended schedule", []part{suspended}, store.Disabled},
 	} {
-		if got, _ := state(c.parts); got != c.want {
+		if got := serviceOf((*systems.System)(nil).SwitchOf(), c.parts, nil, false, time.Now()).observed; got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

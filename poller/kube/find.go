@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/store"
+	"trackside/systems"
 )
 
 // owners are the kinds of objects that components are made of.
@@ -78,13 +79,23 @@ const maxReplicas = 1000
 // replicaRefs are the runners that the replicas of a StatefulSet are. One that is scaled to 0 keeps its first on the board, out of
 // service.
 func replicaRefs(of store.Ref, set *appsv1.StatefulSet) []store.Ref {
-	n := max(1, min(replicas(set.Spec.Replicas), maxReplicas))
+	n := max(1, min(replicas(set.Spec.Replicas), maxReplicas), remembered(set))
 	refs := make([]store.Ref, n)
 	for i := range refs {
 		refs[i] = of
 		refs[i].Name = of.Name + "-" + strconv.Itoa(firstOrdinal(set)+i)
 	}
 	return refs
+}
+
+// remembered is how many replicas a set had before it was disabled: its runners stay on the board, out of service.
+func remembered(set *appsv1.StatefulSet) int32 {
+	if set.Annotations[systems.AnnotationDisabled] == "" {
+		return 0
+	}
+	m, _, _ := readMark(set.Annotations)
+	n, _ := m.Restore["/spec/replicas"].(float64)
+	return int32(max(0, min(n, maxReplicas)))
 }
 
 func firstOrdinal(set *appsv1.StatefulSet) int {

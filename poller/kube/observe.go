@@ -34,6 +34,7 @@ type part struct {
 	uid     types.UID
 	kind    string
 	name    string // of the component
+	claimed string // the component as its system names it, before it was told from others of that name
 	desired int32
 	// suspended says that a CronJob is; failure is the controller's own word for why it makes no pods.
 	suspended bool
@@ -70,7 +71,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	r.Workloads = append(r.Workloads, o.workloads(sys, part{pods: work}, before)...)
 	r.Workloads = append(r.Workloads, o.lostWork(ref, r.Workloads, before)...)
 	r.Version = o.runnerVersion(sys, parts, r.Components)
-	r.Observed, r.Requested = state(parts)
+	o.service(sys, r, parts, customs, work)
 	o.assess(sys, r, prior, parts, work, customs)
 	slices.SortFunc(r.Workloads, func(a, b store.Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
@@ -163,7 +164,7 @@ func distinct(parts []part) []part {
 // part is an object of a runner as a component; where each replica is a runner, only what that replica has of it.
 func (o *observation) part(obj any, ref store.Ref) part {
 	_, claim, _ := claimOf(obj)
-	p := part{name: claim.Component, carries: claim.Carries, marks: marksOf(obj)}
+	p := part{name: claim.Component, claimed: claim.Component, carries: claim.Carries, marks: marksOf(obj)}
 	var m *metav1.ObjectMeta
 	var template *corev1.PodTemplateSpec
 	switch x := obj.(type) {
@@ -196,7 +197,7 @@ func (o *observation) part(obj any, ref store.Ref) part {
 }
 
 func (o *observation) podPart(pod *corev1.Pod, claim systems.Claim) part {
-	return part{object: objectOf("Pod", &pod.ObjectMeta, &pod.Spec), uid: pod.UID, kind: "Pod", name: claim.Component,
+	return part{object: objectOf("Pod", &pod.ObjectMeta, &pod.Spec), uid: pod.UID, kind: "Pod", name: claim.Component, claimed: claim.Component,
 		desired: 1, created: pod.CreationTimestamp.Time, pods: []*corev1.Pod{pod}, carries: claim.Carries, marks: marksOf(pod)}
 }
 

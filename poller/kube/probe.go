@@ -337,3 +337,29 @@ func (h *targetHeap) Pop() any {
 	*h = old[:len(old)-1]
 	return t
 }
+
+// probed names the components of a runner that are probed, or the one of that name.
+func (p *prober) probed(ref store.Ref, component string) (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k := range p.targets {
+		if k.ref == ref && (component == "" || k.component == component) {
+			names = append(names, k.component)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// soon has a component probed at once, unless that is under way.
+func (p *prober) soon(ref store.Ref, component string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.targets[targetKey{ref, component}]
+	if t == nil || t.index < 0 {
+		return
+	}
+	t.next = time.Now()
+	heap.Fix(&p.queue, t.index)
+	p.wakeUp()
+}

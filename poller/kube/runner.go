@@ -15,7 +15,7 @@ import (
 // runnerVerdict decides how a runner is: as its worst component; work that fails degrades it, for the runner itself still works.
 func runnerVerdict(r *store.Runner, now time.Time) store.Verdict {
 	if r.Observed == store.Disabled {
-		return store.Verdict{Health: store.Unknown, Raw: "Disabled", Why: "Out of service: every component is scaled to 0."}
+		return store.Verdict{Health: store.Unknown, Raw: "Disabled", Why: outOfService(r.Mark)}
 	}
 	v := worstComponent(r.Components)
 	if w := worstWork(r.Workloads, now); w.Health.Severity() < v.Health.Severity() {
@@ -25,6 +25,18 @@ func runnerVerdict(r *store.Runner, now time.Time) store.Verdict {
 		v = store.Verdict{Health: store.Unknown, Raw: "NoComponents", Why: "Only work of this runner is seen, and none of its components."}
 	}
 	return v
+}
+
+// outOfService words who took a runner out of service, and until when.
+func outOfService(m store.Mark) store.Sentence {
+	if m.IsZero() || m.At.IsZero() {
+		return "Out of service: every component is scaled to 0."
+	}
+	end := "."
+	if !m.Until.IsZero() {
+		end = ", until it comes back by itself " + store.Until(m.Until) + "."
+	}
+	return store.Sentence("Out of service: " + store.Clean(m.By, 80) + " disabled it " + store.Ago(m.At) + end)
 }
 
 func worstComponent(components []store.Component) store.Verdict {

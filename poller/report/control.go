@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trackside/store"
@@ -17,6 +18,8 @@ type channel struct {
 	once sync.Once
 	// last is the latest command that was sent on it, or that the runner had before.
 	last int64
+	// ping says that somebody wants one now.
+	ping atomic.Bool
 }
 
 func (c *channel) end() { c.once.Do(func() { close(c.over) }) }
@@ -54,6 +57,7 @@ func (s *Source) Control(ctx context.Context, g store.Grant, id, last int64, sen
 		case <-s.closed:
 			return nil
 		case <-c.wake:
+			due = c.ping.Swap(false)
 		case <-ping.C:
 			due = true
 		}
@@ -274,4 +278,20 @@ func (s *Source) settle(r *runner) {
 	}
 	r.Observed = r.Requested
 	s.changed(r)
+}
+
+// Ping has a runner with an open control channel asked at once whether it lives. Without one it is store.ErrConflict: nobody can be asked.
+func (s *Source) Ping(ref store.Ref) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.byRef[ref]
+	switch {
+	case r == nil:
+		return fmt.Errorf("%w: no runner %s reports itself", store.ErrNotFound, ref)
+	case r.channel == nil:
+		return fmt.Errorf("%w: %s has no control channel open, so it cannot be pinged; it is heard when it reports", store.ErrConflict, r.Name)
+	}
+	r.channel.ping.Store(true)
+	r.channel.signal()
+	return nil
 }

@@ -115,6 +115,9 @@ type Source struct {
 	command int64
 }
 
+// Alias is the cluster under which its runners stand on the board.
+func (s *Source) Alias() string { return s.cfg.Alias }
+
 // New reads back the runners that reported before. Errors are those of the book.
 func New(ctx context.Context, cfg Config) (*Source, error) {
 	cfg.Late, cfg.Lost, cfg.Forget = orElse(cfg.Late, DefaultLate), orElse(cfg.Lost, DefaultLost), orElse(cfg.Forget, DefaultForget)

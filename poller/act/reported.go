@@ -1,0 +1,82 @@
+package act
+
+import (
+	"context"
+	"fmt"
+
+	"trackside/store"
+)
+
+// Asker asks runners that report themselves, by their number. The source of reports is one.
+type Asker interface {
+	ID(ref store.Ref) (int64, error)
+	Ask(ctx context.Context, g store.Grant, id int64, want store.State) error
+	Ping(ref store.Ref) error
+}
+
+// Reported are the hands of runners that report themselves: they are asked over their control channel, and do it themselves.
+type Reported struct{ Asker }
+
+// wants are the states that verbs ask for.
+var wants = map[store.Verb]store.State{store.VerbDisable: store.Disabled, store.VerbEnable: store.Enabled, store.VerbDelete: store.Deleting}
+
+// Plan implements Hands.
+func (h Reported) Plan(_ context.Context, a store.Action, r *store.Runner) (store.Plan, error) {
+	want, known := wants[a.Verb]
+	if !known && a.Verb != store.VerbProbe {
+		return store.Plan{}, noWay(a)
+	}
+	if _, err := h.ID(a.Ref); err != nil {
+		return store.Plan{}, err
+	}
+	p := store.Plan{Action: a, Work: r.Workloads}
+	if a.Verb == store.VerbProbe {
+		p.Steps = []store.Effect{{Object: object(r), Before: "heard now and then", After: "pinged"}}
+		return p, nil
+	}
+	p.Steps = []store.Effect{{Object: object(r), Before: r.Observed.String(), After: want.String()}}
+	if a.Verb == store.VerbDisable {
+		p.Traps = disableTraps(a)
+	}
+	return p, nil
+}
+
+// disableTraps tells what a runner's own way to be disabled does not know.
+func disableTraps(a store.Action) (out []store.Trap) {
+	if !a.Until.IsZero() {
+		out = append(out, store.Trap{Code: "no-end", Blocks: true, Why: "A runner that reports itself is disabled until somebody enables it: it remembers no end. Ask without one."})
+	}
+	if !a.Drain {
+		out = append(out, store.Trap{Code: "work-finishes", Why: "It finishes what it carries: there is no way to make it drop that."})
+	}
+	return out
+}
+
+// Do implements Hands.
+func (h Reported) Do(ctx context.Context, a store.Action, r *store.Runner) (out store.Outcome, err error) {
+	p, err := h.Plan(ctx, a, r)
+	if err != nil {
+		return out, err
+	}
+	if blocked := p.Blocked(); len(blocked) > 0 {
+		return out, fmt.Errorf("%w: %s", store.ErrInvalid, blocked[0].Why)
+	}
+	out.Steps = p.Steps
+	if a.Verb == store.VerbProbe {
+		return out, h.Ping(a.Ref)
+	}
+	id, err := h.ID(a.Ref)
+	if err != nil {
+		return out, err
+	}
+	if r.Observed != wants[a.Verb] {
+		out.Waits = store.Sentence(a.Ref.Name + " is told over its control channel, and does it itself.")
+	}
+	return out, h.Ask(ctx, store.Grant{Admin: true}, id, wants[a.Verb])
+}
+
+func object(r *store.Runner) store.Object { return store.Object{Kind: "runner", Name: r.Ref.Name} }
+
+func noWay(a store.Action) error {
+	return fmt.Errorf("%w: %s reports itself; it can be enabled, disabled, deleted and pinged, and nothing else of it is in reach", store.ErrInvalid, a.Ref)
+}

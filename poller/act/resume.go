@@ -1,0 +1,85 @@
+package act
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"trackside/store"
+)
+
+const (
+	// resumeWithin is how old an action may be to be taken up after a restart: what is older, nobody waits for any more.
+	resumeWithin = time.Hour
+	// resumePatience is how long its cluster may take to be seen.
+	resumePatience = 2 * time.Minute
+	resumePace     = 250 * time.Millisecond
+)
+
+// Resume takes up the actions that a crash left without an end: each is done again when its runner is seen, for every step of it only does
+// what is left. What cannot be is ended with a sentence. It returns when all have an end.
+func (d *Desk) Resume(ctx context.Context) error {
+	open, err := d.cfg.Book.Open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range open {
+		c, first := d.join(k.Action.Key)
+		if !first {
+			continue
+		}
+		d.await(ctx, k.Action.Ref)
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.cfg.Log.Info("an action that a crash cut short is taken up", "action", string(k.Action.Verb), "runner", k.Action.Ref.String(), "by", k.Action.By.Name)
+		c.kept, c.err = d.again(ctx, k)
+		d.mu.Lock()
+		delete(d.under, k.Action.Key)
+		d.mu.Unlock()
+		close(c.done)
+	}
+	return nil
+}
+
+// again does an action that was begun before the program started.
+func (d *Desk) again(ctx context.Context, k store.Kept) (store.Kept, error) {
+	if k.Action.Verb == "" || time.Since(k.Entry.At) > resumeWithin {
+		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%w: the board stopped before it was done, and it is too old to be taken up; look at the runner, and ask again", store.ErrUnavailable))
+	}
+	r, err := d.runner(k.Action)
+	if err != nil && k.Action.Verb == store.VerbDelete && d.seen(k.Action.Ref.Cluster) {
+		return d.end(ctx, k, store.Outcome{}, nil) // it is gone, or another stands in its place
+	}
+	if err != nil {
+		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("the board stopped before it was done: %w", err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, doLimit)
+	defer cancel()
+	return d.perform(ctx, k, r)
+}
+
+// await waits until a runner's cluster is seen as it is now, or patience ends.
+func (d *Desk) await(ctx context.Context, ref store.Ref) {
+	patience, cancel := context.WithTimeout(ctx, resumePatience)
+	defer cancel()
+	tick := time.NewTicker(resumePace)
+	defer tick.Stop()
+	for !d.seen(ref.Cluster) {
+		select {
+		case <-patience.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// seen reports whether a cluster has spoken since the program started.
+func (d *Desk) seen(cluster string) bool {
+	for _, s := range d.cfg.Current().Sources {
+		if s.Cluster == cluster && s.State == store.SourceLive {
+			return true
+		}
+	}
+	return false
+}

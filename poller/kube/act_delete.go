@@ -1,0 +1,282 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"trackside/store"
+)
+
+// remove deletes the runner: its updater and autoscalers first, which would bring it back, then what its system declares, then what it
+// runs in, then its work, and its Services last. What is deleted with its pods stays until they have ended, so that the board shows it.
+func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*job, error) {
+	var lives []*grip
+	for _, x := range h.removed() {
+		g := &grip{held: x, gvr: resourceOf(x.object.Kind)}
+		live, err := h.get(ctx, g.gvr, x.object.Namespace, x.object.Name)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, h.border(err, "get", g.gvr, g.name())
+		}
+		g.see(live)
+		lives = append(lives, g)
+	}
+	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: h.traps(a.Verb, lives, r)}
+	var services []step
+	for _, g := range lives {
+		j.steps = append(j.steps, h.deleting(g.object.Kind, g.object.Namespace, g.object.Name, g.live.GetUID(), metav1.DeletePropagationForeground, "deleted"))
+		j.goes = append(j.goes, g.name())
+		j.stays = append(j.stays, named(g)...)
+		if j.about == nil || j.about.object.Kind == "CronJob" || j.about.object.Kind == scalerKind {
+			j.about = g
+		}
+		if t, ok := blocking(g.live); ok {
+			j.traps = append(j.traps, t)
+		}
+		services = append(services, h.services(ctx, g)...)
+	}
+	for _, p := range h.work {
+		j.steps = append(j.steps, h.deletingPod(p, "deleted"))
+		j.goes = append(j.goes, store.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
+	}
+	for _, s := range services {
+		if !slices.Contains(j.goes, s.effect.Object) {
+			j.steps, j.goes = append(j.steps, s), append(j.goes, s.effect.Object)
+		}
+	}
+	j.stays = distinctObjects(j.stays)
+	j.after = func(ctx context.Context, out *store.Outcome) error { h.await(ctx, lives, out); return nil }
+	return j, nil
+}
+
+// removed lists the objects that deletion deletes, in its order.
+func (h *hand) removed() (out []held) {
+	for _, p := range h.parts {
+		if p.kind == "CronJob" {
+			out = append(out, heldPart(p))
+		}
+	}
+	for _, p := range h.parts {
+		if s := h.scaler(p.kind, p.object.Name); s != nil {
+			x := held{}
+			x.object.Kind, x.object.Namespace, x.object.Name = scalerKind, s.GetNamespace(), s.GetName()
+			out = append(out, x)
+		}
+	}
+	for _, kind := range h.sw.Deletes {
+		for _, c := range h.customs {
+			if c.kind == kind {
+				out = append(out, held{object: c.object()})
+			}
+		}
+	}
+	for _, p := range h.parts {
+		if p.kind != "CronJob" && p.kind != "Pod" {
+			out = append(out, heldPart(p))
+		}
+	}
+	for _, p := range h.parts {
+		if p.kind != "Pod" {
+			continue
+		}
+		for _, pod := range p.pods {
+			out = append(out, held{object: objectOf("Pod", &pod.ObjectMeta, nil)})
+		}
+	}
+	return out
+}
+
+func heldPart(p part) held {
+	x := held{object: p.object, component: p.claimed}
+	x.object.Kind = p.kind
+	return x
+}
+
+// services are those that lead to the pods of an object and to no others of the namespace.
+func (h *hand) services(ctx context.Context, g *grip) (steps []step) {
+	own, ok, _ := unstructured.NestedStringMap(g.live.Object, "spec", "template", "metadata", "labels")
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	list, err := h.read.Resource(kinds["Service"]).Namespace(g.object.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil // then they stay, and lead nowhere
+	}
+	for i := range list.Items {
+		s := &list.Items[i]
+		selector, _, _ := unstructured.NestedStringMap(s.Object, "spec", "selector")
+		if len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(own)) {
+			steps = append(steps, h.deleting("Service", s.GetNamespace(), s.GetName(), s.GetUID(), metav1.DeletePropagationBackground, "deleted"))
+		}
+	}
+	return steps
+}
+
+// named lists what an object's pods refer to by name, and what stays when they are gone. Nothing of it is read.
+func named(g *grip) (out []store.Object) {
+	raw, ok, _ := unstructured.NestedMap(g.live.Object, "spec", "template", "spec")
+	if !ok {
+		raw, ok, _ = unstructured.NestedMap(g.live.Object, "spec", "jobTemplate", "spec", "template", "spec")
+	}
+	if g.object.Kind == "Pod" {
+		raw, ok, _ = unstructured.NestedMap(g.live.Object, "spec")
+	}
+	var spec corev1.PodSpec
+	if !ok || runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &spec) != nil {
+		return nil
+	}
+	ns := g.object.Namespace
+	add := func(kind, name string) {
+		if name != "" {
+			out = append(out, store.Object{Kind: kind, Namespace: ns, Name: store.Clean(name, 253)})
+		}
+	}
+	for _, v := range spec.Volumes {
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			add("PersistentVolumeClaim", v.PersistentVolumeClaim.ClaimName)
+		case v.Secret != nil:
+			add("Secret", v.Secret.SecretName)
+		case v.ConfigMap != nil:
+			add("ConfigMap", v.ConfigMap.Name)
+		}
+	}
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		namedBy(&c, add)
+	}
+	for _, s := range spec.ImagePullSecrets {
+		add("Secret", s.Name)
+	}
+	add("ServiceAccount", spec.ServiceAccountName)
+	return append(out, claims(g)...)
+}
+
+func namedBy(c *corev1.Container, add func(kind, name string)) {
+	for _, e := range c.EnvFrom {
+		if e.SecretRef != nil {
+			add("Secret", e.SecretRef.Name)
+		}
+		if e.ConfigMapRef != nil {
+			add("ConfigMap", e.ConfigMapRef.Name)
+		}
+	}
+	for _, e := range c.Env {
+		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+			add("Secret", e.ValueFrom.SecretKeyRef.Name)
+		}
+	}
+}
+
+// claims are the volumes that a StatefulSet has made, one for each replica it has or had.
+func claims(g *grip) (out []store.Object) {
+	templates, _, _ := unstructured.NestedSlice(g.live.Object, "spec", "volumeClaimTemplates")
+	n, _, _ := unstructured.NestedInt64(g.live.Object, "spec", "replicas")
+	for _, t := range templates {
+		m, _ := t.(map[string]any)
+		name, _, _ := unstructured.NestedString(m, "metadata", "name")
+		for i := range max(1, min(n, 50)) {
+			out = append(out, store.Object{Kind: "PersistentVolumeClaim", Namespace: g.object.Namespace, Name: fmt.Sprintf("%s-%s-%d", name, g.object.Name, i)})
+		}
+	}
+	return out
+}
+
+func distinctObjects(list []store.Object) []store.Object {
+	slices.SortFunc(list, func(a, b store.Object) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return slices.Compact(list)
+}
+
+// blocking is the trap of an object with finalizers: it stays until whoever set them has done its part.
+func blocking(live *unstructured.Unstructured) (store.Trap, bool) {
+	var waits []string
+	for _, f := range live.GetFinalizers() {
+		if f != metav1.FinalizerDeleteDependents {
+			waits = append(waits, store.Clean(f, 120)+", "+owner(live, f))
+		}
+	}
+	if len(waits) == 0 {
+		return store.Trap{}, false
+	}
+	since := ""
+	if t := live.GetDeletionTimestamp(); t != nil {
+		since = "; its deletion has waited for " + store.For(t.Time)
+	}
+	return store.Trap{Code: "finalizer", Why: store.Sentence(fmt.Sprintf("%s %s stays until its finalizer is taken off: %s%s.",
+		live.GetKind(), store.Clean(live.GetName(), 253), strings.Join(waits, "; "), since))}, true
+}
+
+// owner names who set a finalizer: as the object's managed fields tell, otherwise by the domain in its name.
+func owner(live *unstructured.Unstructured, finalizer string) string {
+	for _, f := range live.GetManagedFields() {
+		var fields struct {
+			Metadata struct {
+				Finalizers map[string]any `json:"f:finalizers"`
+			} `json:"f:metadata"`
+		}
+		if f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.Raw, &fields) != nil {
+			continue
+		}
+		if _, ok := fields.Metadata.Finalizers[`v:"`+finalizer+`"`]; ok {
+			return "set by " + store.Clean(f.Manager, 80)
+		}
+	}
+	if domain, _, ok := strings.Cut(finalizer, "/"); ok {
+		return "of " + store.Clean(domain, 80)
+	}
+	return "by whom it does not say"
+}
+
+// awaitFor is how long a deletion is looked after before it is answered.
+const awaitFor = 2 * time.Second
+
+// await looks whether what was deleted is gone, and says what it waits for.
+func (h *hand) await(ctx context.Context, lives []*grip, out *store.Outcome) {
+	for end := time.Now().Add(awaitFor); ; {
+		var why store.Sentence
+		left := 0
+		for _, g := range lives {
+			live, err := h.get(ctx, g.gvr, g.object.Namespace, g.object.Name)
+			if err != nil || live.GetUID() != g.live.GetUID() {
+				continue
+			}
+			left++
+			if t, ok := blocking(live); ok {
+				why = t.Why
+			}
+		}
+		if left == 0 {
+			out.Waits = ""
+			return
+		}
+		if why == "" {
+			why = store.Sentence(fmt.Sprintf("%d objects go when their pods have ended.", left))
+		}
+		out.Waits = why
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			return
+		}
+	}
+}

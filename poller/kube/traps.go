@@ -1,0 +1,150 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"trackside/store"
+	"trackside/systems/finding"
+)
+
+// traps tells what will undo, or surprise, an action on these objects.
+func (h *hand) traps(verb store.Verb, grips []*grip, r *store.Runner) (out []store.Trap) {
+	if r != nil && verb != store.VerbRestart {
+		out = append(out, managedTraps(r)...)
+	}
+	for _, g := range grips {
+		if t, ok := h.scalerTrap(verb, g); ok {
+			out = append(out, t)
+		}
+		if t, ok := h.budgetTrap(verb, g); ok {
+			out = append(out, t)
+		}
+		if t, ok := h.replicasTrap(verb, g); ok {
+			out = append(out, t)
+		}
+		if g.broken {
+			out = append(out, store.Trap{Code: "mark-unreadable", Why: store.Sentence(fmt.Sprintf("%s bears a mark that cannot be read; it is replaced, and what it remembers is lost.", g.name()))})
+		}
+	}
+	if h.sw.Traps != nil {
+		out = append(out, h.sw.Traps(verb, h.objects())...)
+	}
+	return out
+}
+
+// managedTraps are about those that bring objects back to what they have written down.
+func managedTraps(r *store.Runner) (out []store.Trap) {
+	for _, f := range r.Findings {
+		if f.Code == finding.ManagedArgoCD || f.Code == finding.ManagedFlux || f.Code == finding.ManagedHelm {
+			out = append(out, store.Trap{Code: f.Code, Why: f.Why})
+		}
+	}
+	return slices.Compact(out)
+}
+
+func (h *hand) scalerTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
+	s := h.scaler(g.object.Kind, g.object.Name)
+	if s == nil {
+		return t, false
+	}
+	switch verb {
+	case store.VerbDisable:
+		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s: it does nothing while that is at 0, and scales again, to %d at least, when the runner is back.", s.GetName(), g.name(), least(s)))
+	case store.VerbEnable:
+		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s from then on, to %d at least.", s.GetName(), g.name(), least(s)))
+	default:
+		return t, false
+	}
+	t.Code = "autoscaler"
+	return t, true
+}
+
+// budgetTrap tells that a disruption budget does not do what one may expect of it: only evictions ask it.
+func (h *hand) budgetTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
+	own, found, _ := unstructured.NestedStringMap(g.live.Object, "spec", "template", "metadata", "labels")
+	if !found || verb == store.VerbEnable || verb == store.VerbRestart || h.set.budget(g.object.Namespace, own) != finding.BudgetThere {
+		return t, false
+	}
+	return store.Trap{Code: "disruption-budget", Why: store.Sentence(fmt.Sprintf("A PodDisruptionBudget guards the pods of %s. It keeps them from being evicted, not from this: scaling down and deleting do not ask it.", g.name()))}, true
+}
+
+// replicasTrap tells that a replica which is a runner of its own cannot be acted on alone: Kubernetes scales the whole set, from its end.
+func (h *hand) replicasTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
+	i := slices.IndexFunc(h.parts, func(p part) bool { return p.replica && p.object.Name == g.object.Name && p.kind == g.object.Kind })
+	n, _, _ := unstructured.NestedInt64(g.live.Object, "spec", "replicas")
+	if v, known := g.mark.Restore["/spec/replicas"].(float64); known {
+		n = max(n, int64(v))
+	}
+	if i < 0 || n < 2 {
+		return t, false
+	}
+	does := map[store.Verb]string{store.VerbDisable: "go out of service", store.VerbEnable: "come back", store.VerbDelete: "are deleted", store.VerbRestart: "are restarted"}[verb]
+	return store.Trap{Code: "whole-set", Why: store.Sentence(fmt.Sprintf("%s is one of %d replicas of %s, each a runner of its own. Kubernetes acts on the set as a whole: all %d %s.", h.ref.Name, n, g.name(), n, does))}, true
+}
+
+// lacks asks the API server, for each thing that the steps would do, whether whoever acts may, and tells what is not allowed.
+func (h *hand) lacks(ctx context.Context, steps []step) (out []store.Trap) {
+	type need struct{ verb, group, resource, namespace string }
+	asked := map[need]bool{}
+	for _, s := range steps {
+		n := need{s.verb, s.gvr.Group, s.gvr.Resource, s.effect.Object.Namespace}
+		if s.verb == "" || asked[n] {
+			continue
+		}
+		asked[n] = true
+		allowed, err := h.may(ctx, n.verb, n.group, n.resource, n.namespace)
+		if err != nil || allowed {
+			continue // who cannot be asked is told by the act itself
+		}
+		name := strings.TrimSuffix(n.resource+"."+n.group, ".")
+		out = append(out, store.Trap{Code: "forbidden", Blocks: true,
+			Why: store.Sentence(fmt.Sprintf("%s may not %s %s in namespace %s: grant the verb %s on %s there.", h.who(), n.verb, name, n.namespace, n.verb, name))})
+	}
+	return out
+}
+
+func (h *hand) may(ctx context.Context, verb, group, resource, namespace string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Resource: resource}}}
+	answer, err := h.access.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return false, err
+	}
+	return answer.Status.Allowed, nil
+}
+
+// tell leaves an Event on the object, for those who look at it with kubectl. That it could not is no failure of the action.
+func (h *hand) tell(ctx context.Context, a store.Action, j *job) {
+	if j.about == nil || j.reason == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	g, now := j.about, metav1.NewTime(time.Now())
+	text := fmt.Sprintf("%s %s by %s", h.ref.Name, j.said, store.Clean(a.By.Name, 200))
+	if !a.Until.IsZero() {
+		text += " until " + a.Until.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	if a.Note != "" {
+		text += ": " + store.Clean(a.Note, store.MaxNote)
+	}
+	e := &corev1.Event{ObjectMeta: metav1.ObjectMeta{GenerateName: g.object.Name + ".", Namespace: g.object.Namespace}, Reason: j.reason, Message: text,
+		Type: corev1.EventTypeNormal, Source: corev1.EventSource{Component: fieldManager}, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		InvolvedObject: corev1.ObjectReference{Kind: g.object.Kind, Namespace: g.object.Namespace, Name: g.object.Name, UID: types.UID(g.object.UID), APIVersion: g.live.GetAPIVersion()}}
+	if _, err := h.c.client.CoreV1().Events(g.object.Namespace).Create(ctx, e, metav1.CreateOptions{FieldManager: fieldManager}); err != nil && !apierrors.IsAlreadyExists(err) {
+		h.c.cfg.Log.Warn("no Event tells of an action", "runner", h.ref.String(), "reason", j.reason, "error", store.ErrorText(err))
+	}
+}
