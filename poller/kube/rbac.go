@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"trackside/systems"
 )
 
 // The rules that a cluster must grant, made from what is used: the manifests in deploy are generated from these functions.
@@ -55,6 +57,48 @@ func ProbeRules() []rbacv1.PolicyRule {
 func LogRules() []rbacv1.PolicyRule {
 	g := grants{}
 	g.add("", "pods/log", "get")
+	return g.rules()
+}
+
+// ActRules are for acting on runners, beside Rules. They are made from what systems say of their switches, and never name a Secret.
+func ActRules() []rbacv1.PolicyRule {
+	g := grants{}
+	g.add("", "events", "create")
+	g.add("", "services", "list", "delete")
+	g.add("", "pods", "get", "delete")
+	g.kind(scalerKind, "list", "get", "delete")
+	for _, kind := range []string{"Deployment", "StatefulSet", "CronJob"} {
+		g.kind(kind, "get", "delete")
+	}
+	for _, kind := range []string{"Deployment", "StatefulSet"} {
+		g.kind(kind, "patch") // a restart
+	}
+	for _, s := range systems.All() {
+		sw := s.SwitchOf()
+		for _, l := range sw.Levers {
+			g.kind(l.Kind, "get", "patch")
+		}
+		for _, kind := range sw.Deletes {
+			g.kind(kind, "get", "delete")
+		}
+		if sw.Work != "" {
+			g.kind(sw.Work, "delete")
+		}
+	}
+	return g.rules()
+}
+
+// kind adds verbs on the resource of a kind.
+func (g grants) kind(kind string, verbs ...string) {
+	gvr := resourceOf(kind)
+	g.add(gvr.Group, gvr.Resource, verbs...)
+}
+
+// ImpersonateRules are for Config.Impersonate: acting in the name of whoever has signed in.
+func ImpersonateRules() []rbacv1.PolicyRule {
+	g := grants{}
+	g.add("", "users", "impersonate")
+	g.add("", "groups", "impersonate")
 	return g.rules()
 }
 

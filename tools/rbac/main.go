@@ -42,6 +42,11 @@ func manifests() []manifest {
 			kube.ProbeRules(), clusterRole, "trackside-probe"},
 		{"components/capture-logs/clusterrole.yaml", "Only for --capture-logs: the last lines of the containers that fail, of any pod.",
 			kube.LogRules(), clusterRole, "trackside-logs"},
+		{"components/act/clusterrole.yaml", "Only for acting on runners, in all namespaces: what enable, disable, delete and restart take. Never a Secret.",
+			kube.ActRules(), clusterRole, "trackside-act"},
+		{"components/act-namespaced/role.yaml", "The same for one namespace.", kube.ActRules(), role, "trackside-act"},
+		{"components/impersonate/clusterrole.yaml", "Only for --impersonate: acting in the name of whoever has signed in.",
+			kube.ImpersonateRules(), clusterRole, "trackside-impersonate"},
 	}
 }
 
