@@ -46,7 +46,7 @@ func readMark(annotations map[string]string) (m marking, marked, broken bool) {
 		return marking{}, false, false
 	}
 	if len(text) > maxMark || json.Unmarshal([]byte(text), &m) != nil || m.At.IsZero() {
-		return marking{By: "somebody", Note: "The annotation " + systems.AnnotationDisabled + " cannot be read: " + store.Clean(text, 80)}, true, true
+		return marking{By: "somebody", Note: store.Clean("The annotation "+systems.AnnotationDisabled+" cannot be read: "+text[:min(len(text), 200)], 160)}, true, true
 	}
 	m.By, m.Note, m.Key = store.Clean(m.By, 200), store.Clean(m.Note, store.MaxNote), store.Clean(m.Key, 128)
 	return m, true, false
