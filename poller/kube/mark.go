@@ -129,7 +129,8 @@ func serviceOf(sw systems.Switch, parts []part, customs []*custom, busy bool, no
 	s := service{observed: store.Enabled, requested: store.Enabled}
 	m, marked, broken := leading(hs)
 	off := allOff(hs, marked && m.Phase != phaseDraining)
-	if off && !(marked && m.Drain && busy) && !slices.ContainsFunc(hs, func(h held) bool { return h.busy }) {
+	waits := marked && m.Drain && busy
+	if off && !waits && !slices.ContainsFunc(hs, func(h held) bool { return h.busy }) {
 		s.observed = store.Disabled
 	}
 	s.requested = s.observed

@@ -186,7 +186,7 @@ func TestFinalizerOwner(t *testing.T) {
 		t.Error("the garbage collector blocks")
 	}
 	live.SetFinalizers([]string{"a.example/x", "b.example/y"})
-	live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "keeper", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:finalizers":{"v:\"a.example/x\"":{}}}}`)}}})
+	live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "keeper", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:finalizers":{"v:\"a.example/x\"":{}}}}`)}})
 	trap, _ := blocking(live)
 	if why := string(trap.Why); !strings.Contains(why, "a.example/x, set by keeper") || !strings.Contains(why, "b.example/y, of b.example") {
 		t.Error(why)

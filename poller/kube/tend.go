@@ -70,7 +70,11 @@ func (o *observation) service(sys *systems.System, r *store.Runner, parts []part
 
 // tend does what a runner's mark asks for now, by what the API server says and not the caches.
 func (c *Cluster) tend(ctx context.Context, ref store.Ref) error {
-	defer c.hold(ref)()
+	release, err := c.hold(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer release()
 	h, err := c.hand(ctx, ref, store.Person{})
 	if err != nil {
 		return err
