@@ -19,9 +19,9 @@ func TestActProgramTendsMarks(t *testing.T) {
 	f := newRunner(t, cluster, "", "tended", "30s")
 	readOnly := rig.StartBoard(t, cluster.Kubeconfig, "--namespace", f.ns, "--read-only")
 	f.mark(t, map[string]any{"by": "ada", "at": time.Now(), "until": time.Now().Add(-time.Second), "restore": map[string]any{"/spec/replicas": 1}}, 0)
-	row := openLive(t, readOnly, "/").Locator("#rows [data-row]")
-	has(t, row, "tended", soon)
-	has(t, row, "disabled", soon)
+	page := openLive(t, readOnly, "/")
+	has(t, page.Locator("#rows [data-row]"), "tended", soon)
+	is(t, page.Locator("#rows i").First(), "disabled", soon)
 	if n, marked := f.replicas(t); n != 0 || !marked {
 		t.Errorf("a board that is read only has made it %d replicas, marked %t", n, marked)
 	}
