@@ -64,6 +64,8 @@ type Report struct {
 	ProblemSince time.Time
 	Requested    State
 	Observed     State
+	// Mark says who took it out of service by way of the board, and until when.
+	Mark Mark
 	// Commands are those it has not acknowledged, oldest first.
 	Commands []Command
 }

@@ -10,7 +10,7 @@ import (
 // Asker asks runners that report themselves, by their number. The source of reports is one.
 type Asker interface {
 	ID(ref store.Ref) (int64, error)
-	Ask(ctx context.Context, g store.Grant, id int64, want store.State) error
+	AskMarked(ctx context.Context, g store.Grant, id int64, want store.State, m store.Mark) error
 	Ping(ref store.Ref) error
 }
 
@@ -43,9 +43,6 @@ func (h Reported) Plan(_ context.Context, a store.Action, r *store.Runner) (stor
 
 // disableTraps tells what a runner's own way to be disabled does not know.
 func disableTraps(a store.Action) (out []store.Trap) {
-	if !a.Until.IsZero() {
-		out = append(out, store.Trap{Code: "no-end", Blocks: true, Why: "A runner that reports itself is disabled until somebody enables it: it remembers no end. Ask without one."})
-	}
 	if !a.Drain {
 		out = append(out, store.Trap{Code: "work-finishes", Why: "It finishes what it carries: there is no way to make it drop that."})
 	}
@@ -58,9 +55,6 @@ func (h Reported) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 	if err != nil {
 		return out, err
 	}
-	if blocked := p.Blocked(); len(blocked) > 0 {
-		return out, fmt.Errorf("%w: %s", store.ErrInvalid, blocked[0].Why)
-	}
 	out.Steps = p.Steps
 	if a.Verb == store.VerbProbe {
 		return out, h.Ping(a.Ref)
@@ -72,7 +66,11 @@ func (h Reported) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 	if r.Observed != wants[a.Verb] {
 		out.Waits = store.Sentence(a.Ref.Name + " is told over its control channel, and does it itself.")
 	}
-	return out, h.Ask(ctx, store.Grant{Admin: true}, id, wants[a.Verb])
+	var m store.Mark
+	if a.Verb == store.VerbDisable {
+		m = store.Mark{By: a.By.Name, Note: a.Note, At: a.At, Until: a.Until, Drain: a.Drain}
+	}
+	return out, h.AskMarked(ctx, store.Grant{Admin: true}, id, wants[a.Verb], m)
 }
 
 func object(r *store.Runner) store.Object { return store.Object{Kind: "runner", Name: r.Ref.Name} }

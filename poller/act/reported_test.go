@@ -23,8 +23,8 @@ func (a *asker) ID(r store.Ref) (int64, error) {
 	return 7, nil
 }
 
-func (a *asker) Ask(_ context.Context, g store.Grant, id int64, want store.State) error {
-	if !g.Admin || id != 7 {
+func (a *asker) AskMarked(_ context.Context, g store.Grant, id int64, want store.State, m store.Mark) error {
+	if !g.Admin || id != 7 || (want == store.Disabled) != (m.By == "ada") {
 		return store.ErrForbidden
 	}
 	a.asked = append(a.asked, want)
@@ -47,7 +47,7 @@ func TestReported(t *testing.T) {
 		{"disable", action("k", store.VerbDisable), store.Disabled, nil},
 		{"enable", action("k", store.VerbEnable), store.Enabled, nil},
 		{"delete", action("k", store.VerbDelete), store.Deleting, nil},
-		{"with an end", until(action("k", store.VerbDisable)), 0, store.ErrInvalid},
+		{"with an end", until(action("k", store.VerbDisable)), store.Disabled, nil},
 		{"a restart", action("k", store.VerbRestart), 0, store.ErrInvalid},
 		{"gone", gone, 0, store.ErrNotFound},
 	} {

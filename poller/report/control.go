@@ -208,6 +208,11 @@ func (s *Source) ID(ref store.Ref) (int64, error) {
 // beside what is, until the runner has acknowledged it. A runner without a control channel need not be told to be disabled: it
 // is given no work. It cannot be told to exit: then deleting it is store.ErrConflict, unless it is silent.
 func (s *Source) Ask(ctx context.Context, g store.Grant, id int64, want store.State) error {
+	return s.AskMarked(ctx, g, id, want, store.Mark{})
+}
+
+// AskMarked is Ask by somebody who says who they are, why, and until when: then the runner is asked to be enabled again.
+func (s *Source) AskMarked(ctx context.Context, g store.Grant, id int64, want store.State, m store.Mark) error {
 	if !g.Admin {
 		return notAdmin("change runners")
 	}
@@ -216,6 +221,9 @@ func (s *Source) Ask(ctx context.Context, g store.Grant, id int64, want store.St
 	r, err := s.runner(id)
 	if err == nil {
 		err = s.ask(r, want, now)
+	}
+	if err == nil {
+		r.Mark = m
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -248,6 +256,20 @@ func (s *Source) ask(r *runner, want store.State, now time.Time) error {
 		s.dispatch(now)
 	}
 	return nil
+}
+
+// unmark asks a runner to be enabled whose mark has ended. It is called with the lock held; what it changes is saved soon, and found again after
+// a crash before that.
+func (s *Source) unmark(ref store.Ref, now time.Time) {
+	r := s.byRef[ref]
+	if r == nil || r.Mark.Until.IsZero() || now.Before(r.Mark.Until) {
+		return
+	}
+	r.Mark = store.Mark{}
+	if r.Requested == store.Disabled {
+		_ = s.ask(r, store.Enabled, now) // who is disabled can always be asked back
+	}
+	s.changed(r)
 }
 
 // instruct makes the command that brings a runner to a state, unless it is on its way there. A command that it contradicts and that was

@@ -337,3 +337,31 @@ func TestPingNow(t *testing.T) {
 		l.close()
 	})
 }
+
+// A runner that was disabled until a time is asked back then, also when the board was killed meanwhile.
+func TestDisabledUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		id := w.register(release("r")).Runner
+		l := w.listen(id, 0, false)
+		m := store.Mark{By: "ada", Note: "disk", At: time.Now(), Until: time.Now().Add(time.Hour)}
+		if err := w.source.AskMarked(t.Context(), store.Grant{Admin: true}, id, store.Disabled, m); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.acknowledge(id, l.commands()[0].ID)
+		<-l.ended
+		w.states("r", store.Disabled, store.Disabled)
+		if got := w.runner("r").Mark; !got.Equal(m) {
+			t.Errorf("marked %+v", got)
+		}
+		w.pass(59 * time.Minute)
+		w.states("r", store.Disabled, store.Disabled)
+		w.pass(2 * time.Minute)
+		w.states("r", store.Enabled, store.Disabled)
+		if got := w.runner("r").Mark; !got.IsZero() {
+			t.Errorf("still marked %+v", got)
+		}
+	})
+}

@@ -30,7 +30,7 @@ func (s *Source) observe(r *runner, now time.Time) *store.Runner {
 		r.Lost = now
 		s.book.runner(r.ID)
 	}
-	out := &store.Runner{Ref: s.ref(r), Incarnation: r.Incarnation, Verdict: v, Version: r.Version, Requested: r.Requested, Observed: r.Observed}
+	out := &store.Runner{Ref: s.ref(r), Incarnation: r.Incarnation, Verdict: v, Version: r.Version, Requested: r.Requested, Observed: r.Observed, Mark: r.Mark}
 	out.Facts = s.facts(r, state, now)
 	out.Components = []store.Component{s.process(r, v, now)}
 	for _, t := range r.ended {

@@ -256,6 +256,7 @@ func (s *Source) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) (
 	for _, ref := range due {
 		if ref.Cluster == s.cfg.Alias {
 			s.touched[ref] = struct{}{}
+			s.unmark(ref, now)
 		}
 	}
 	for ref := range s.touched {

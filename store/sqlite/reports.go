@@ -170,7 +170,7 @@ func reportRow(r *store.Report) db.ReportRunner {
 		Version: r.Version, Capacity: int64(r.Capacity), Capabilities: text(r.Capabilities), Control: number(r.Control),
 		Incarnation: r.Incarnation, Registered: millis(r.Registered), Heard: millis(r.Heard), Lost: millis(r.Lost), Beats: number(r.Beats),
 		Idle: number(r.Idle), Problem: r.Problem, ProblemSince: millis(r.ProblemSince), Requested: r.Requested.String(),
-		Observed: r.Observed.String(), Commands: text(commands)}
+		Observed: r.Observed.String(), Commands: text(commands), Mark: text(markRow(r.Mark))}
 	if r.Eviction != nil {
 		x.Eviction = sql.NullInt64{Int64: r.Eviction.Milliseconds(), Valid: true}
 	}
@@ -183,7 +183,7 @@ func reportOf(x db.ReportRunner) store.Report {
 	r := store.Report{ID: x.ID, Registration: store.Registration{Name: x.Name, IP: x.Ip, System: x.System, Namespace: x.Namespace, UUID: x.Uuid,
 		PublicKey: x.PublicKey, Version: x.Version, Capacity: int(x.Capacity), Capabilities: list[string](x.Capabilities), Control: x.Control != 0},
 		Incarnation: x.Incarnation, Registered: instant(x.Registered), Heard: instant(x.Heard), Lost: instant(x.Lost), Beats: x.Beats != 0,
-		Idle: x.Idle != 0, Problem: x.Problem, ProblemSince: instant(x.ProblemSince), Requested: requested, Observed: observed}
+		Idle: x.Idle != 0, Problem: x.Problem, ProblemSince: instant(x.ProblemSince), Requested: requested, Observed: observed, Mark: markOf(x.Mark)}
 	for _, c := range list[command](x.Commands) {
 		r.Commands = append(r.Commands, store.Command(c))
 	}

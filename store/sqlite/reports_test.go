@@ -15,7 +15,7 @@ func someReport(id int64, name string) store.Report {
 	minute := time.Minute
 	return store.Report{ID: id, Registration: store.Registration{Name: name, IP: "10.0.0.1", System: "release", Namespace: "a/b\xff\x00", UUID: "u", PublicKey: "k",
 		Version: "1.2", Capacity: 3, Eviction: &minute, Capabilities: []string{"k8s", `"<b>`}, Control: true}, Incarnation: "u", Registered: at(1), Heard: at(2), Lost: at(3),
-		Beats: true, Idle: true, Problem: "p", ProblemSince: at(4), Requested: store.Disabled, Observed: store.Enabled,
+		Beats: true, Idle: true, Problem: "p", ProblemSince: at(4), Mark: store.Mark{By: "ada", Note: "disk", At: at(1).UTC(), Until: at(2).UTC(), Drain: true}, Requested: store.Disabled, Observed: store.Enabled,
 		Commands: []store.Command{{ID: 9, Event: store.CommandDisable, At: at(5)}}}
 }
 

@@ -3,6 +3,8 @@
 -- Who took a runner out of service, why and until when. JSON.
 ALTER TABLE runners ADD COLUMN mark TEXT NOT NULL DEFAULT '{}';
 
+ALTER TABLE report_runners ADD COLUMN mark TEXT NOT NULL DEFAULT '{}';
+
 -- Who did what, and what came of it. An entry of an action is written before anything is done; while it is under way result is blank.
 CREATE TABLE audit (
   id        INTEGER PRIMARY KEY AUTOINCREMENT, -- never given again, so that pages can go by it

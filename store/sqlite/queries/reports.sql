@@ -12,8 +12,8 @@ UPDATE report_tokens SET revoked = ? WHERE id = ? AND revoked IS NULL;
 
 -- name: PutReportRunner :exec
 INSERT OR REPLACE INTO report_runners (id, name, ip, system, namespace, uuid, public_key, version, capacity, eviction,
-  capabilities, control, incarnation, registered, heard, lost, beats, idle, problem, problem_since, requested, observed, commands)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+  capabilities, control, incarnation, registered, heard, lost, beats, idle, problem, problem_since, requested, observed, commands, mark)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: SetReportHeard :exec
 UPDATE report_runners SET heard = ? WHERE id = ?;

@@ -163,6 +163,7 @@ type ReportRunner struct {
 	Requested    string
 	Observed     string
 	Commands     string
+	Mark         string
 }
 
 type ReportSequence struct {

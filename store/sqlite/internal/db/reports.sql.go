@@ -48,7 +48,7 @@ func (q *Queries) FindReportToken(ctx context.Context, id string) (ReportToken, 
 }
 
 const listReportRunners = `-- name: ListReportRunners :many
-SELECT id, name, ip, system, namespace, uuid, public_key, version, capacity, eviction, capabilities, control, incarnation, registered, heard, lost, beats, idle, problem, problem_since, requested, observed, commands FROM report_runners ORDER BY id
+SELECT id, name, ip, system, namespace, uuid, public_key, version, capacity, eviction, capabilities, control, incarnation, registered, heard, lost, beats, idle, problem, problem_since, requested, observed, commands, mark FROM report_runners ORDER BY id
 `
 
 func (q *Queries) ListReportRunners(ctx context.Context) ([]ReportRunner, error) {
@@ -84,6 +84,7 @@ func (q *Queries) ListReportRunners(ctx context.Context) ([]ReportRunner, error)
 			&i.Requested,
 			&i.Observed,
 			&i.Commands,
+			&i.Mark,
 		); err != nil {
 			return nil, err
 		}
@@ -176,8 +177,8 @@ func (q *Queries) ListReportTokens(ctx context.Context) ([]ReportToken, error) {
 
 const putReportRunner = `-- name: PutReportRunner :exec
 INSERT OR REPLACE INTO report_runners (id, name, ip, system, namespace, uuid, public_key, version, capacity, eviction,
-  capabilities, control, incarnation, registered, heard, lost, beats, idle, problem, problem_since, requested, observed, commands)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  capabilities, control, incarnation, registered, heard, lost, beats, idle, problem, problem_since, requested, observed, commands, mark)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type PutReportRunnerParams struct {
@@ -204,6 +205,7 @@ type PutReportRunnerParams struct {
 	Requested    string
 	Observed     string
 	Commands     string
+	Mark         string
 }
 
 func (q *Queries) PutReportRunner(ctx context.Context, arg PutReportRunnerParams) error {
@@ -231,6 +233,7 @@ func (q *Queries) PutReportRunner(ctx context.Context, arg PutReportRunnerParams
 		arg.Requested,
 		arg.Observed,
 		arg.Commands,
+		arg.Mark,
 	)
 	return err
 }
