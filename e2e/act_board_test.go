@@ -16,8 +16,9 @@ import (
 // The program itself, killed with SIGKILL while a mark holds: started again, it brings the runner back at the mark's time. It finishes what
 // another began, and one that is read only touches nothing.
 func TestActProgramTendsMarks(t *testing.T) {
-	f := newRunner(t, cluster, "", "tended", "30s")
-	readOnly := rig.StartBoard(t, cluster.Kubeconfig, "--namespace", f.ns, "--read-only")
+	c := ownCluster(t) // the board that the tests share would tend the marks of the shared one
+	f := newRunner(t, c, "", "tended", "30s")
+	readOnly := rig.StartBoard(t, c.Kubeconfig, "--namespace", f.ns, "--read-only")
 	f.mark(t, map[string]any{"by": "ada", "at": time.Now(), "until": time.Now().Add(-time.Second), "restore": map[string]any{"/spec/replicas": 1}}, 0)
 	page := openLive(t, readOnly, "/")
 	has(t, page.Locator("#rows [data-row]"), "tended", soon)
@@ -29,7 +30,7 @@ func TestActProgramTendsMarks(t *testing.T) {
 
 	until := time.Now().Add(6 * time.Second)
 	f.mark(t, map[string]any{"by": "ada", "at": time.Now(), "note": "broken disk", "until": until, "restore": map[string]any{"/spec/replicas": 2}}, 0)
-	b := rig.StartBoard(t, cluster.Kubeconfig, "--namespace", f.ns)
+	b := rig.StartBoard(t, c.Kubeconfig, "--namespace", f.ns)
 	b.Kill()
 	if n, _ := f.replicas(t); n != 0 {
 		t.Errorf("%d replicas before its time", n)
