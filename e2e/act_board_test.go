@@ -26,7 +26,6 @@ func TestActProgramTendsMarks(t *testing.T) {
 	if n, marked := f.replicas(t); n != 0 || !marked {
 		t.Errorf("a board that is read only has made it %d replicas, marked %t", n, marked)
 	}
-	readOnly.Kill()
 
 	until := time.Now().Add(6 * time.Second)
 	f.mark(t, map[string]any{"by": "ada", "at": time.Now(), "note": "broken disk", "until": until, "restore": map[string]any{"/spec/replicas": 2}}, 0)
