@@ -44,7 +44,8 @@ var Agyn = register(System{
 			Keep: []string{"spec.labels", "spec.capabilities", "spec.tokenSecretName", "status.runnerId", "status.conditions"}},
 		{Version: "v1", Resource: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Keep: []string{"status.phase"}},
 	},
-	Assess: assessAgyn,
+	Assess:   assessAgyn,
+	Manifest: agynManifest,
 })
 
 func claimAgyn(o Object) (Claim, bool) {

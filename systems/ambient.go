@@ -52,7 +52,8 @@ var Ambient = register(System{
 			Keep: []string{"status.phase", "status.conditions", "status.stoppedReason", "status.startTime", "status.completionTime", "status.sdkRestartCount"}},
 		{Group: "vteam.ambient-code", Version: "v1alpha1", Resource: "projectsettings", Kind: projectSettings, Keep: []string{"spec.inactivityTimeoutSeconds"}},
 	},
-	Assess: assessAmbient,
+	Assess:   assessAmbient,
+	Manifest: ambientManifest,
 })
 
 // ambientServices are the platform's Deployments by their label app. Those of a common name must also run one of its images; its

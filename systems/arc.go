@@ -66,7 +66,8 @@ var ARC = register(System{
 			"status.jobRepositoryName", "status.jobDisplayName", "status.workflowRunId"),
 		arcWatch("autoscalinglisteners", arcListener, "spec.autoscalingRunnerSetNamespace", "spec.autoscalingRunnerSetName"),
 	},
-	Assess: assessARC,
+	Assess:   assessARC,
+	Manifest: arcManifest,
 })
 
 func arcWatch(resource, kind string, keep ...string) Watch {

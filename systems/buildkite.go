@@ -51,6 +51,7 @@ var Buildkite = register(System{
 	Labels:      []string{appLabel, buildkiteJob, buildkiteController, buildkiteQueue},
 	Annotations: []string{buildkiteURL, buildkitePipeline, buildkiteBranch},
 	Assess:      assessBuildkite,
+	Manifest:    buildkiteManifest,
 })
 
 func claimBuildkite(o Object) (Claim, bool) {

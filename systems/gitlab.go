@@ -54,6 +54,7 @@ var GitLab = register(System{
 	Annotations: []string{gitlabJobName, gitlabJobURL},
 	KeepEnv:     []string{gitlabNamespace, gitlabServer, gitlabTags},
 	Assess:      assessGitLab,
+	Manifest:    gitlabManifest,
 })
 
 func claimGitLab(o Object) (Claim, bool) {

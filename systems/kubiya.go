@@ -32,6 +32,7 @@ var Kubiya = register(System{
 	Assess:        assessKubiya,
 	KeepEnv:       []string{kubiyaOrg, kubiyaUUID},
 	Labels:        []string{kubiyaComponent, kubiyaRunner, instanceLabel, componentLabel, versionLabel},
+	Manifest:      kubiyaManifest,
 })
 
 func claimKubiya(o Object) (Claim, bool) {

@@ -10,6 +10,7 @@ var Labelled = register(System{
 	Claim:    claimLabelled,
 	Version:  func(o Object) string { return o.Labels[versionLabel] },
 	Labels:   []string{LabelRunner, LabelComponent, LabelWorkload, versionLabel},
+	Manifest: labelledManifest,
 })
 
 // versionLabel is one of Kubernetes' recommended labels.

@@ -41,7 +41,8 @@ var Plue = register(System{
 	KeepEnv: []string{plueAPI, plueRegister},
 	Watches: []Watch{{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers", Kind: autoscaler,
 		Keep: []string{"spec.scaleTargetRef", "spec.minReplicas", "spec.maxReplicas", "spec.metrics"}}},
-	Assess: assessPlue,
+	Assess:   assessPlue,
+	Manifest: plueManifest,
 })
 
 func claimPlue(o Object) (Claim, bool) {

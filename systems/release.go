@@ -42,9 +42,10 @@ var Release = register(System{
 	Main:  func(Object, string) string { return releaseContainer },
 	Probe: probeRelease,
 	// The chart's label app.kubernetes.io/version, where there is one, is of the chart.
-	Labels:  []string{appLabel, instanceLabel},
-	KeepEnv: []string{releaseURL, releaseCapabilities, releaseProfile, releaseEnvironment, releaseDataCenter},
-	Assess:  assessRelease,
+	Labels:   []string{appLabel, instanceLabel},
+	KeepEnv:  []string{releaseURL, releaseCapabilities, releaseProfile, releaseEnvironment, releaseDataCenter},
+	Assess:   assessRelease,
+	Manifest: releaseManifest,
 })
 
 func claimRelease(o Object) (Claim, bool) {

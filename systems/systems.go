@@ -114,6 +114,8 @@ type System struct {
 	Watches []Watch
 	// Assess adds what only this system knows to a runner that the general rules have looked at.
 	Assess func(*View)
+	// Manifest is how a new runner of it is written; nil where it cannot be.
+	Manifest *Manifest
 }
 
 var registry []*System
