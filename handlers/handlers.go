@@ -44,6 +44,8 @@ type Options struct {
 	Actions Actions
 	// Audit keeps who did what; nil for a board that changes nothing.
 	Audit Audit
+	// Manifests writes manifests; its zero value is for a board that writes none.
+	Manifests ManifestOptions
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -68,6 +70,7 @@ type Handlers struct {
 	acceptances Acceptances
 	actions     Actions
 	audit       Audit
+	manifests   ManifestOptions
 	newestNow   atomic.Pointer[newestAt]
 	pastLost    atomic.Bool
 	systems     []string
@@ -87,7 +90,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, systems: o.Systems,
+	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, manifests: o.Manifests, systems: o.Systems,
 		version: o.Version, log: o.Log, reports: o.Reports, publicURL: o.PublicURL}
 	h.closing, h.close = context.WithCancel(context.Background())
 	return h

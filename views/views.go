@@ -31,6 +31,8 @@ type shell struct {
 	Now           time.Time
 	// Class tells the board from the pages that scroll.
 	Class string
+	// Script loads the browser's library for a page that opens no stream.
+	Script bool
 }
 
 // iso writes an instant for a datetime attribute; the browser words it.

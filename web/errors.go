@@ -28,6 +28,7 @@ var table = []struct {
 	title, next string
 }{
 	{handlers.ErrUnauthorized, http.StatusUnauthorized, "A token is needed", "Send one that trackside report token made."},
+	{handlers.ErrGone, http.StatusGone, "Gone", "Ask whoever gave it to you for another."},
 	{store.ErrNotFound, http.StatusNotFound, "Not found", "Look for it on the fleet's page."},
 	{store.ErrInvalid, http.StatusBadRequest, "The question is wrong", "Correct the address, or start again from the fleet's page."},
 	{store.ErrConflict, http.StatusConflict, "It has changed meanwhile", "Look at it again, and decide again."},

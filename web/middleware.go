@@ -53,7 +53,7 @@ func (rt routing) record(next echo.HandlerFunc) echo.HandlerFunc {
 			level = slog.LevelDebug
 		}
 		attrs := []slog.Attr{slog.String("id", requestID(c)), slog.String("method", c.Request().Method),
-			slog.String("path", c.Request().URL.EscapedPath()), slog.Int("status", status),
+			slog.String("path", loggedPath(c)), slog.Int("status", status),
 			slog.Duration("took", time.Since(start).Round(time.Microsecond)), slog.String("from", c.RealIP())}
 		if err != nil {
 			attrs = append(attrs, slog.String("error", store.ErrorText(err)))
@@ -61,6 +61,14 @@ func (rt routing) record(next echo.HandlerFunc) echo.HandlerFunc {
 		rt.log.LogAttrs(c.Request().Context(), level, "request", attrs...)
 		return nil
 	}
+}
+
+// loggedPath is the address of a request as it may stand in a log: that of a manifest's link is the secret itself.
+func loggedPath(c echo.Context) string {
+	if path := c.Request().URL.EscapedPath(); !strings.HasPrefix(path, "/m/") {
+		return path
+	}
+	return "/m/…"
 }
 
 // errPanic is what a panic becomes.

@@ -62,6 +62,9 @@ const runnerPath = "/runners/:cluster/:system/:namespace/:name"
 // routes is every address the board answers.
 func routes(h *handlers.Handlers) []Route {
 	all := [][]Route{pages(h), assets(h)}
+	if h.WritesManifests() {
+		all = append(all, manifests(h))
+	}
 	if h.TakesReports() {
 		all = append(all, reports(h))
 	}
@@ -88,6 +91,21 @@ func pages(h *handlers.Handlers) []Route {
 		read(store.Viewer, "/versions/stream", h.VersionsStream),
 		read(store.Viewer, "/place", h.Place),
 		read(store.Viewer, "/place/stream", h.PlaceStream),
+	}
+}
+
+// manifests are where manifests are written, and handed out. A link's token is its own secret.
+func manifests(h *handlers.Handlers) []Route {
+	return []Route{
+		read(store.Operator, "/manifests", h.ManifestLinkList),
+		read(store.Operator, "/manifests/new", h.NewManifest),
+		read(store.Operator, "/manifests/archive", h.ArchiveManifests),
+		write(store.Operator, http.MethodPost, "/manifests/preview", h.PreviewManifest),
+		write(store.Operator, http.MethodPost, "/manifests/download", h.DownloadManifest),
+		write(store.Operator, http.MethodPost, "/manifests/apply", h.ApplyManifest),
+		write(store.Operator, http.MethodPost, "/manifests/links", h.MakeManifestLink),
+		write(store.Operator, http.MethodPost, "/manifests/links/:id/revoke", h.RevokeManifestLink),
+		read(store.Nobody, "/m/:file", h.ManifestByLink),
 	}
 }
 

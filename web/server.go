@@ -48,6 +48,8 @@ type Options struct {
 	// Actions and Audit are nil for a board that changes nothing.
 	Actions handlers.Actions
 	Audit   handlers.Audit
+	// Manifests writes manifests of new runners.
+	Manifests handlers.ManifestOptions
 	// Systems are the runner systems there are.
 	Systems []string
 	// Reports takes what runners report themselves; nil for none.
@@ -108,7 +110,7 @@ func New(o Options) (*Server, error) {
 	m := newMetrics(o.Registry, o.Version, o.Live)
 	streams := o.Streams
 	streams.Rendered, streams.Published = m.rendered, m.published
-	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Systems: o.Systems, Version: o.Version,
+	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Manifests: o.Manifests, Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})

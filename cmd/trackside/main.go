@@ -20,10 +20,11 @@ import (
 var version = "dev"
 
 type cli struct {
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Watch clusters and serve the board (the default command)."`
-	Report  reportCmd  `cmd:"" help:"Make, list and revoke the tokens with which runners report themselves."`
-	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the data file; the server may be running."`
-	Version versionCmd `cmd:"" help:"Print the version and exit."`
+	Serve    serveCmd    `cmd:"" default:"withargs" help:"Watch clusters and serve the board (the default command)."`
+	Report   reportCmd   `cmd:"" help:"Make, list and revoke the tokens with which runners report themselves."`
+	Manifest manifestCmd `cmd:"" help:"Write the manifest of a new runner, and ask a cluster what it makes of it."`
+	Backup   backupCmd   `cmd:"" help:"Write a consistent copy of the data file; the server may be running."`
+	Version  versionCmd  `cmd:"" help:"Print the version and exit."`
 }
 
 const description = `A live status board for fleets of runners on Kubernetes: what is unwell, why, and since when.

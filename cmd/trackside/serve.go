@@ -104,9 +104,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	writes, err := s.manifests(targets, db)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports, Manifests: writes,
 		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
@@ -215,6 +219,7 @@ func (s serveCmd) retain(ctx context.Context, db *sqlite.DB, log *slog.Logger) {
 		prune(ctx, log, "transitions", s.Retain, db.Prune)
 		prune(ctx, log, "evidence", s.EvidenceRetention, db.PruneEvidence)
 		prune(ctx, log, "uptime", keepRollups, db.PruneRollups)
+		prune(ctx, log, "manifest links", keepLinks, db.PruneManifestLinks)
 		select {
 		case <-ctx.Done():
 			return

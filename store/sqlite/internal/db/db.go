@@ -93,6 +93,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteWorkloadStmt, err = db.PrepareContext(ctx, deleteWorkload); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteWorkload: %w", err)
 	}
+	if q.emptyManifestLinksStmt, err = db.PrepareContext(ctx, emptyManifestLinks); err != nil {
+		return nil, fmt.Errorf("error preparing query EmptyManifestLinks: %w", err)
+	}
 	if q.evidenceByIDStmt, err = db.PrepareContext(ctx, evidenceByID); err != nil {
 		return nil, fmt.Errorf("error preparing query EvidenceByID: %w", err)
 	}
@@ -111,11 +114,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findReportTokenStmt, err = db.PrepareContext(ctx, findReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query FindReportToken: %w", err)
 	}
+	if q.getManifestLinkStmt, err = db.PrepareContext(ctx, getManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query GetManifestLink: %w", err)
+	}
 	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
 	}
 	if q.listComponentsStmt, err = db.PrepareContext(ctx, listComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListComponents: %w", err)
+	}
+	if q.listManifestLinksStmt, err = db.PrepareContext(ctx, listManifestLinks); err != nil {
+		return nil, fmt.Errorf("error preparing query ListManifestLinks: %w", err)
 	}
 	if q.listRefsStmt, err = db.PrepareContext(ctx, listRefs); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRefs: %w", err)
@@ -144,6 +153,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.observedFromStmt, err = db.PrepareContext(ctx, observedFrom); err != nil {
 		return nil, fmt.Errorf("error preparing query ObservedFrom: %w", err)
 	}
+	if q.pruneManifestLinksStmt, err = db.PrepareContext(ctx, pruneManifestLinks); err != nil {
+		return nil, fmt.Errorf("error preparing query PruneManifestLinks: %w", err)
+	}
 	if q.putAcceptanceStmt, err = db.PrepareContext(ctx, putAcceptance); err != nil {
 		return nil, fmt.Errorf("error preparing query PutAcceptance: %w", err)
 	}
@@ -152,6 +164,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.putLogStmt, err = db.PrepareContext(ctx, putLog); err != nil {
 		return nil, fmt.Errorf("error preparing query PutLog: %w", err)
+	}
+	if q.putManifestLinkStmt, err = db.PrepareContext(ctx, putManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query PutManifestLink: %w", err)
 	}
 	if q.putReportRunnerStmt, err = db.PrepareContext(ctx, putReportRunner); err != nil {
 		return nil, fmt.Errorf("error preparing query PutReportRunner: %w", err)
@@ -179,6 +194,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.reportSequenceStmt, err = db.PrepareContext(ctx, reportSequence); err != nil {
 		return nil, fmt.Errorf("error preparing query ReportSequence: %w", err)
+	}
+	if q.revokeManifestLinkStmt, err = db.PrepareContext(ctx, revokeManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeManifestLink: %w", err)
 	}
 	if q.revokeReportTokenStmt, err = db.PrepareContext(ctx, revokeReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeReportToken: %w", err)
@@ -221,6 +239,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.transitionsSinceStmt, err = db.PrepareContext(ctx, transitionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsSince: %w", err)
+	}
+	if q.useManifestLinkStmt, err = db.PrepareContext(ctx, useManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query UseManifestLink: %w", err)
 	}
 	if q.versionsSinceStmt, err = db.PrepareContext(ctx, versionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query VersionsSince: %w", err)
@@ -348,6 +369,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteWorkloadStmt: %w", cerr)
 		}
 	}
+	if q.emptyManifestLinksStmt != nil {
+		if cerr := q.emptyManifestLinksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing emptyManifestLinksStmt: %w", cerr)
+		}
+	}
 	if q.evidenceByIDStmt != nil {
 		if cerr := q.evidenceByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing evidenceByIDStmt: %w", cerr)
@@ -378,6 +404,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findReportTokenStmt: %w", cerr)
 		}
 	}
+	if q.getManifestLinkStmt != nil {
+		if cerr := q.getManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getManifestLinkStmt: %w", cerr)
+		}
+	}
 	if q.listAcceptancesStmt != nil {
 		if cerr := q.listAcceptancesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAcceptancesStmt: %w", cerr)
@@ -386,6 +417,11 @@ func (q *Queries) Close() error {
 	if q.listComponentsStmt != nil {
 		if cerr := q.listComponentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listComponentsStmt: %w", cerr)
+		}
+	}
+	if q.listManifestLinksStmt != nil {
+		if cerr := q.listManifestLinksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listManifestLinksStmt: %w", cerr)
 		}
 	}
 	if q.listRefsStmt != nil {
@@ -433,6 +469,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing observedFromStmt: %w", cerr)
 		}
 	}
+	if q.pruneManifestLinksStmt != nil {
+		if cerr := q.pruneManifestLinksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pruneManifestLinksStmt: %w", cerr)
+		}
+	}
 	if q.putAcceptanceStmt != nil {
 		if cerr := q.putAcceptanceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putAcceptanceStmt: %w", cerr)
@@ -446,6 +487,11 @@ func (q *Queries) Close() error {
 	if q.putLogStmt != nil {
 		if cerr := q.putLogStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putLogStmt: %w", cerr)
+		}
+	}
+	if q.putManifestLinkStmt != nil {
+		if cerr := q.putManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putManifestLinkStmt: %w", cerr)
 		}
 	}
 	if q.putReportRunnerStmt != nil {
@@ -491,6 +537,11 @@ func (q *Queries) Close() error {
 	if q.reportSequenceStmt != nil {
 		if cerr := q.reportSequenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing reportSequenceStmt: %w", cerr)
+		}
+	}
+	if q.revokeManifestLinkStmt != nil {
+		if cerr := q.revokeManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeManifestLinkStmt: %w", cerr)
 		}
 	}
 	if q.revokeReportTokenStmt != nil {
@@ -561,6 +612,11 @@ func (q *Queries) Close() error {
 	if q.transitionsSinceStmt != nil {
 		if cerr := q.transitionsSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing transitionsSinceStmt: %w", cerr)
+		}
+	}
+	if q.useManifestLinkStmt != nil {
+		if cerr := q.useManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing useManifestLinkStmt: %w", cerr)
 		}
 	}
 	if q.versionsSinceStmt != nil {
@@ -635,14 +691,17 @@ type Queries struct {
 	deleteTransitionStmt   *sql.Stmt
 	deleteUnusedRefStmt    *sql.Stmt
 	deleteWorkloadStmt     *sql.Stmt
+	emptyManifestLinksStmt *sql.Stmt
 	evidenceByIDStmt       *sql.Stmt
 	evidenceOfReasonStmt   *sql.Stmt
 	evidenceOfRunnerStmt   *sql.Stmt
 	evidenceSinceStmt      *sql.Stmt
 	findRefStmt            *sql.Stmt
 	findReportTokenStmt    *sql.Stmt
+	getManifestLinkStmt    *sql.Stmt
 	listAcceptancesStmt    *sql.Stmt
 	listComponentsStmt     *sql.Stmt
+	listManifestLinksStmt  *sql.Stmt
 	listRefsStmt           *sql.Stmt
 	listReportRunnersStmt  *sql.Stmt
 	listReportTasksStmt    *sql.Stmt
@@ -652,9 +711,11 @@ type Queries struct {
 	listWorkloadsStmt      *sql.Stmt
 	logsOfStmt             *sql.Stmt
 	observedFromStmt       *sql.Stmt
+	pruneManifestLinksStmt *sql.Stmt
 	putAcceptanceStmt      *sql.Stmt
 	putComponentStmt       *sql.Stmt
 	putLogStmt             *sql.Stmt
+	putManifestLinkStmt    *sql.Stmt
 	putReportRunnerStmt    *sql.Stmt
 	putReportSequenceStmt  *sql.Stmt
 	putReportTaskStmt      *sql.Stmt
@@ -664,6 +725,7 @@ type Queries struct {
 	putWorkloadStmt        *sql.Stmt
 	recordedAtStmt         *sql.Stmt
 	reportSequenceStmt     *sql.Stmt
+	revokeManifestLinkStmt *sql.Stmt
 	revokeReportTokenStmt  *sql.Stmt
 	rollupComponentsStmt   *sql.Stmt
 	rollupsFromStmt        *sql.Stmt
@@ -678,6 +740,7 @@ type Queries struct {
 	transitionsAtStmt      *sql.Stmt
 	transitionsBeforeStmt  *sql.Stmt
 	transitionsSinceStmt   *sql.Stmt
+	useManifestLinkStmt    *sql.Stmt
 	versionsSinceStmt      *sql.Stmt
 	workloadNamesStmt      *sql.Stmt
 }
@@ -709,14 +772,17 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteTransitionStmt:   q.deleteTransitionStmt,
 		deleteUnusedRefStmt:    q.deleteUnusedRefStmt,
 		deleteWorkloadStmt:     q.deleteWorkloadStmt,
+		emptyManifestLinksStmt: q.emptyManifestLinksStmt,
 		evidenceByIDStmt:       q.evidenceByIDStmt,
 		evidenceOfReasonStmt:   q.evidenceOfReasonStmt,
 		evidenceOfRunnerStmt:   q.evidenceOfRunnerStmt,
 		evidenceSinceStmt:      q.evidenceSinceStmt,
 		findRefStmt:            q.findRefStmt,
 		findReportTokenStmt:    q.findReportTokenStmt,
+		getManifestLinkStmt:    q.getManifestLinkStmt,
 		listAcceptancesStmt:    q.listAcceptancesStmt,
 		listComponentsStmt:     q.listComponentsStmt,
+		listManifestLinksStmt:  q.listManifestLinksStmt,
 		listRefsStmt:           q.listRefsStmt,
 		listReportRunnersStmt:  q.listReportRunnersStmt,
 		listReportTasksStmt:    q.listReportTasksStmt,
@@ -726,9 +792,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listWorkloadsStmt:      q.listWorkloadsStmt,
 		logsOfStmt:             q.logsOfStmt,
 		observedFromStmt:       q.observedFromStmt,
+		pruneManifestLinksStmt: q.pruneManifestLinksStmt,
 		putAcceptanceStmt:      q.putAcceptanceStmt,
 		putComponentStmt:       q.putComponentStmt,
 		putLogStmt:             q.putLogStmt,
+		putManifestLinkStmt:    q.putManifestLinkStmt,
 		putReportRunnerStmt:    q.putReportRunnerStmt,
 		putReportSequenceStmt:  q.putReportSequenceStmt,
 		putReportTaskStmt:      q.putReportTaskStmt,
@@ -738,6 +806,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putWorkloadStmt:        q.putWorkloadStmt,
 		recordedAtStmt:         q.recordedAtStmt,
 		reportSequenceStmt:     q.reportSequenceStmt,
+		revokeManifestLinkStmt: q.revokeManifestLinkStmt,
 		revokeReportTokenStmt:  q.revokeReportTokenStmt,
 		rollupComponentsStmt:   q.rollupComponentsStmt,
 		rollupsFromStmt:        q.rollupsFromStmt,
@@ -752,6 +821,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		transitionsAtStmt:      q.transitionsAtStmt,
 		transitionsBeforeStmt:  q.transitionsBeforeStmt,
 		transitionsSinceStmt:   q.transitionsSinceStmt,
+		useManifestLinkStmt:    q.useManifestLinkStmt,
 		versionsSinceStmt:      q.versionsSinceStmt,
 		workloadNamesStmt:      q.workloadNamesStmt,
 	}

@@ -80,6 +80,25 @@ type Log struct {
 	Problem   string
 }
 
+type ManifestLink struct {
+	ID        string
+	Hash      []byte
+	File      string
+	Cluster   string
+	System    string
+	Namespace string
+	Name      string
+	Sha256    string
+	Yaml      string
+	By        string
+	Made      int64
+	Expires   int64
+	Revoked   int64
+	Single    int64
+	Uses      int64
+	LastUsed  int64
+}
+
 type Meta struct {
 	ID         int64
 	RecordedAt int64

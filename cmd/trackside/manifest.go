@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"trackside/handlers"
+	"trackside/poller/kube/manifests"
+	"trackside/store"
+	"trackside/store/sqlite"
+)
+
+// keepLinks is how long a dead link is told from one that never was.
+const keepLinks = 30 * 24 * time.Hour
+
+// manifests are what the board writes manifests with.
+func (s serveCmd) manifests(targets []target, db *sqlite.DB) (handlers.ManifestOptions, error) {
+	var all []manifests.Target
+	for _, t := range targets {
+		all = append(all, manifests.Target{Alias: t.alias, REST: t.config})
+	}
+	service, err := manifests.New(all, false)
+	return handlers.ManifestOptions{Manifests: service, Running: service, Links: db, Clusters: aliasesOf(targets), ReadOnly: s.ReadOnly}, err
+}
+
+type manifestCmd struct {
+	System    string            `arg:"" optional:"" help:"The system; without one, the systems there are. With --fields, its fields."`
+	Name      string            `help:"What the runner is called." env:"-" placeholder:"NAME"`
+	Namespace string            `help:"Where it stands." env:"-" short:"n" placeholder:"NAME"`
+	Set       map[string]string `help:"A field's value, as field=value; repeatable." env:"-" mapsep:"none" placeholder:"FIELD=VALUE"`
+	Fields    bool              `help:"List the fields of the system and end." env:"-"`
+	Helm      bool              `help:"Print the values for the system's own chart instead; the command stands at the top." env:"-"`
+
+	Kubeconfig string `help:"Kubeconfig file; otherwise KUBECONFIG, then ~/.kube/config, then the Pod's ServiceAccount." placeholder:"FILE"`
+	Cluster    string `help:"With --dry-run: the context to ask, as ALIAS=CONTEXT or CONTEXT." env:"-" placeholder:"CONTEXT"`
+	DryRun     bool   `help:"Ask the cluster what it makes of it; nothing is changed." env:"-"`
+}
+
+// Run prints a manifest, or what can be asked of one.
+func (m manifestCmd) Run(ctx context.Context) error {
+	form, ok := formOf(m.System)
+	switch {
+	case m.System == "":
+		listSystems(os.Stdout)
+		return nil
+	case ok && m.Fields:
+		listFields(os.Stdout, form)
+		return nil
+	}
+	ask := store.ManifestAsk{System: m.System, Values: m.Set}
+	if ask.Values == nil {
+		ask.Values = map[string]string{}
+	}
+	for name, v := range map[string]string{"name": m.Name, "namespace": m.Namespace} {
+		if v != "" {
+			ask.Values[name] = v
+		}
+	}
+	d, err := m.draft(ctx, ask)
+	if err != nil {
+		return err
+	}
+	return m.print(os.Stdout, os.Stderr, d)
+}
+
+// draft writes the manifest, and asks a cluster where that is wanted.
+func (m manifestCmd) draft(ctx context.Context, ask store.ManifestAsk) (store.ManifestDraft, error) {
+	if !m.DryRun {
+		return manifests.Draft(ask)
+	}
+	var names []string
+	if m.Cluster != "" {
+		names = []string{m.Cluster}
+	}
+	targets, err := serveCmd{Kubeconfig: m.Kubeconfig, Cluster: names}.targets()
+	if err != nil {
+		return store.ManifestDraft{}, err
+	}
+	service, err := manifests.New([]manifests.Target{{Alias: targets[0].alias, REST: targets[0].config}}, false)
+	if err != nil {
+		return store.ManifestDraft{}, err
+	}
+	ask.Cluster = targets[0].alias
+	return service.Preview(ctx, ask)
+}
+
+// print writes the manifest to out, so that it can be piped, and all that is said of it to aside.
+func (m manifestCmd) print(out, aside io.Writer, d store.ManifestDraft) error {
+	for _, p := range d.Problems {
+		fmt.Fprintln(aside, problemLine(p))
+	}
+	for _, f := range d.Findings {
+		fmt.Fprintf(aside, "finding %s, %s %s: %s\n", f.Code, f.Object, f.Field, f.Why)
+	}
+	if d.Unchecked != "" {
+		fmt.Fprintln(aside, d.Unchecked)
+	}
+	for _, c := range d.Changes {
+		fmt.Fprintf(aside, "%s %s\n%s", c.What, c.Object, c.Diff)
+	}
+	switch {
+	case d.YAML == "":
+		return fmt.Errorf("%w: the manifest is not complete; trackside manifest %s --fields tells all fields", store.ErrInvalid, d.System)
+	case m.Helm && d.Helm == nil:
+		return fmt.Errorf("%w: %s has no chart", store.ErrInvalid, d.System)
+	case m.Helm:
+		fmt.Fprintf(out, "# %s\n%s", d.Helm.Command, d.Helm.Values)
+	default:
+		fmt.Fprint(out, d.YAML)
+	}
+	if len(d.Problems) > 0 {
+		return fmt.Errorf("%w: the cluster %s would refuse it", store.ErrInvalid, d.Cluster)
+	}
+	return nil
+}
+
+func problemLine(p store.FieldProblem) string {
+	var at []string
+	if p.Field != "" {
+		at = append(at, "--set "+p.Field+"=…")
+	}
+	for _, s := range []string{p.Object, p.Path} {
+		if s != "" {
+			at = append(at, s)
+		}
+	}
+	return strings.Join(at, " ") + ": " + p.Text
+}
+
+func formOf(system string) (store.ManifestForm, bool) {
+	for _, f := range manifests.Forms() {
+		if f.System == system {
+			return f, true
+		}
+	}
+	return store.ManifestForm{}, false
+}
+
+func listSystems(w io.Writer) {
+	fmt.Fprintln(w, "A manifest can be written for these systems:")
+	for _, f := range manifests.Forms() {
+		fmt.Fprintf(w, "  %-12s %s\n", f.System, f.Title)
+	}
+	fmt.Fprintln(w, "\nNext: trackside manifest SYSTEM --fields")
+}
+
+func listFields(w io.Writer, form store.ManifestForm) {
+	for _, f := range form.Fields {
+		value := f.Default
+		switch {
+		case value == "" && f.Required:
+			value = "(needed; for example " + f.Example + ")"
+		case value == "":
+			value = "(optional)"
+		}
+		fmt.Fprintf(w, "  %-20s %s\n  %-20s   %s\n", f.Name, value, "", f.Label+": "+f.Help)
+		if len(f.Choices) > 0 {
+			fmt.Fprintf(w, "  %-20s   One of %s.\n", "", strings.Join(f.Choices, ", "))
+		}
+	}
+	fmt.Fprintf(w, "\nNext: trackside manifest %s --name NAME --set FIELD=VALUE\n", form.System)
+}
+
+// Help is what --help of a system says beside the flags.
+func (m manifestCmd) Help() string {
+	return "Without a system it lists the systems; with --fields it lists the fields of one.\n\n  trackside manifest agyn --name eu-1 --set image=ghcr.io/agynio/k8s-runner:0.9.4 | kubectl apply -f -"
+}
