@@ -39,8 +39,8 @@ func (s *Service) Apply(ctx context.Context, ask store.ManifestAsk) (store.Manif
 // ready refuses what a dry run refuses, before anything is changed.
 func (a asker) ready(ctx context.Context, w written, force bool) error {
 	for _, o := range w.objects {
-		if _, err := a.dryRun(ctx, o, force); err != nil {
-			return refused(a.alias, named(o), problems(o, err), err)
+		if _, errs := a.dryRun(ctx, o, w.accounts(), force); len(errs) > 0 {
+			return refused(a.alias, named(o), problems(o, errs[0]), errs[0])
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,50 +132,75 @@ func (a asker) check(ctx context.Context, w *written, force bool) {
 	for _, o := range w.objects {
 		key := fmt.Sprintf("%s/%d", o.GetKind(), seen[o.GetKind()])
 		seen[o.GetKind()]++
-		change, err := a.dryRun(ctx, o, force)
-		if away(err) {
-			w.Checked, w.Unchecked = false, store.Sentence("The cluster "+a.alias+" could not be asked: "+store.Clean(store.ErrorText(err), 200)+".")
-			w.Changes = nil
-			return
+		change, errs := a.dryRun(ctx, o, w.accounts(), force)
+		for _, err := range errs {
+			if away(err) {
+				w.Checked, w.Unchecked, w.Changes = false, store.Sentence("The cluster "+a.alias+" could not be asked: "+store.Clean(store.ErrorText(err), 200)+"."), nil
+				return
+			}
+			for _, p := range problems(o, err) {
+				p.Field = places.fieldAt(w.manifest, w.values, key, p.Path, p.Text)
+				w.Problems = append(w.Problems, p)
+			}
 		}
 		if change.What != "" {
 			w.Changes = append(w.Changes, change)
 		}
-		for _, p := range problems(o, err) {
-			p.Field = places.fieldAt(w.manifest, w.values, key, p.Path, p.Text)
-			w.Problems = append(w.Problems, p)
-		}
 	}
 }
 
-// dryRun asks what an apply would make of an object. Where somebody else keeps a field, the change is told as it would be if it were
-// taken over.
-func (a asker) dryRun(ctx context.Context, o *unstructured.Unstructured, force bool) (store.ObjectChange, error) {
-	change := store.ObjectChange{Object: named(o)}
+// accounts names the service accounts that the manifest makes.
+func (w *written) accounts() (out []string) {
+	for _, o := range w.objects {
+		if o.GetKind() == "ServiceAccount" {
+			out = append(out, o.GetName())
+		}
+	}
+	return out
+}
+
+// dryRun asks what an apply would make of an object, and what stands against it. Where somebody else keeps a field, the rest is told as it
+// would be if it were taken over. A pod's account that comes with the same manifest is not there yet, and that is no fault: it is asked
+// about the pod without.
+func (a asker) dryRun(ctx context.Context, o *unstructured.Unstructured, accounts []string, force bool) (change store.ObjectChange, errs []error) {
+	change.Object = named(o)
 	r, err := a.resource(o.GroupVersionKind(), o.GetNamespace())
 	if err != nil {
-		return change, err
+		return change, []error{err}
 	}
 	live, liveErr := r.Get(ctx, o.GetName(), metav1.GetOptions{})
 	if away(liveErr) {
-		return change, liveErr
+		return change, []error{liveErr}
 	}
-	try := func(force bool) (*unstructured.Unstructured, error) {
+	try := func(o *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
 		return r.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: Manager, Force: force, DryRun: []string{metav1.DryRunAll}})
 	}
-	would, err := try(force)
+	would, err := try(o, force)
+	if awaitsAccount(err, accounts) {
+		o = o.DeepCopy()
+		unstructured.RemoveNestedField(o.Object, "spec", "serviceAccountName")
+		would, err = try(o, force)
+	}
 	if apierrors.IsConflict(err) {
-		if forced, forcedErr := try(true); forcedErr == nil {
-			would = forced
-		}
+		errs = append(errs, err)
+		would, err = try(o, true)
 	}
-	switch {
-	case apierrors.IsNotFound(liveErr) && err == nil:
-		change.What = store.ChangeNew
-	case liveErr == nil && would != nil:
+	if err != nil {
+		return change, append(errs, err)
+	}
+	if liveErr == nil {
 		change.What, change.Diff = difference(live, would)
+	} else if apierrors.IsNotFound(liveErr) {
+		change.What = store.ChangeNew
 	}
-	return change, err
+	return change, errs
+}
+
+// awaitsAccount holds for a pod that is refused because its account is not there, where the account comes with it.
+func awaitsAccount(err error, accounts []string) bool {
+	return apierrors.IsForbidden(err) && slices.ContainsFunc(accounts, func(name string) bool {
+		return strings.Contains(err.Error(), `serviceaccount "`+name+`" not found`)
+	})
 }
 
 // difference compares an object that runs with what it would be.

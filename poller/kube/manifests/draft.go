@@ -69,7 +69,7 @@ func write(ask store.ManifestAsk) (w written, err error) {
 	if m.Notes != nil {
 		w.Notes = m.Notes(v)
 	}
-	w.Findings = findings(sys.Name, w.typed)
+	w.Findings = findings(w.typed)
 	return w, w.finish(sys)
 }
 

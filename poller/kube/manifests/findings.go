@@ -50,9 +50,8 @@ func (l looked) seen() systems.Object {
 	return systems.Object{Kind: l.kind, Namespace: l.meta.Namespace, Name: l.meta.Name, Labels: l.meta.Labels, Annotations: l.meta.Annotations, Spec: l.spec}
 }
 
-// findings are those that a runner made of these objects would have. An object of another system than the one asked for would be a fault
-// of ours; it is judged as what it is.
-func findings(_ string, objects []runtime.Object) (out []store.Finding) {
+// findings are those that a runner made of these objects would have.
+func findings(objects []runtime.Object) (out []store.Finding) {
 	for _, o := range objects {
 		l, ok := look(o)
 		if !ok {
