@@ -298,7 +298,7 @@ func TestManifestsWithoutJavaScript(t *testing.T) {
 	must(t, p.Locator("button:text('Make link')").Click())
 	address := strings.TrimPrefix(text(t, p.Locator(".made .cmd code")), "kubectl apply -f ")
 	must(t, p.Locator("#links button:text('Revoke')").First().Click())
-	has(t, p.Locator("#links"), "Was revoked", soon)
+	has(t, p.Locator("#links"), "revoked", soon)
 	if got := status(t, http.MethodGet, address); got != http.StatusGone {
 		t.Errorf("a revoked link: %d", got)
 	}

@@ -144,10 +144,23 @@ func (m ManifestModel) verdict() (mark, string) {
 	return mark{"h", "accepted"}, d.Cluster + " would take it; no findings"
 }
 
+// hopeless reports whether something stands against the draft that taking fields over does not mend.
+func (m ManifestModel) hopeless() bool {
+	for _, p := range m.Draft.Problems {
+		if !strings.HasPrefix(p.Text, keptByOthers) {
+			return true
+		}
+	}
+	return false
+}
+
+// keptByOthers begins what is said of a field that somebody else keeps.
+const keptByOthers = "Somebody else keeps this field"
+
 // conflicts reports whether somebody else keeps fields, which may be taken over.
 func (m ManifestModel) conflicts() bool {
 	for _, p := range m.Draft.Problems {
-		if strings.HasPrefix(p.Text, "Somebody else keeps this field") {
+		if strings.HasPrefix(p.Text, keptByOthers) {
 			return true
 		}
 	}
@@ -240,12 +253,23 @@ func (m ManifestLinksModel) links() (out []linkView) {
 		if l.Single {
 			v.Uses += ", single"
 		}
-		if why := l.Dead(m.Now); why != "" {
-			v.mark, v.Lives = mark{"x", upper(strings.TrimPrefix(why, "it "))}, false
+		if l.Dead(m.Now) != "" {
+			v.mark, v.Lives = mark{"x", endWord(l)}, false
 		}
 		out = append(out, v)
 	}
 	return out
+}
+
+// endWord says in a word how a link ended.
+func endWord(l store.ManifestLink) string {
+	switch {
+	case !l.Revoked.IsZero():
+		return "revoked"
+	case l.Single && l.Uses > 0:
+		return "used"
+	}
+	return "expired"
 }
 
 // short is the beginning of a sum, enough to compare by eye.
