@@ -110,7 +110,7 @@ func TestOverlaysRender(t *testing.T) {
 	text := strings.ReplaceAll(`
 namespace: fleet
 resources: [DEPLOY/base]
-components: [DEPLOY/components/namespaced, DEPLOY/components/exposed, DEPLOY/components/nodes, DEPLOY/components/probe-api-proxy, DEPLOY/components/capture-logs]
+components: [DEPLOY/components/namespaced, DEPLOY/components/exposed, DEPLOY/components/nodes, DEPLOY/components/probe-api-proxy, DEPLOY/components/capture-logs, DEPLOY/components/manifests]
 images: [{name: trackside, newName: registry.example.com/trackside, newTag: v1}]
 `, "DEPLOY", rel)
 	if err := os.WriteFile(filepath.Join(own, "kustomization.yaml"), []byte(text), 0o600); err != nil {

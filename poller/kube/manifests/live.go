@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -291,13 +292,13 @@ func (s *Service) Archive(ctx context.Context, w io.Writer, runners []*store.Run
 	return errors.Join(out.Close(), zip.Close())
 }
 
-var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+|\.\.+|^\.`)
 
 // fileOf is the path of a runner's manifest in an archive; a name holds no slash and no step upwards.
 func fileOf(ref store.Ref) string {
 	var parts []string
 	for _, p := range []string{ref.Cluster, ref.System, ref.Namespace, ref.Name} {
-		parts = append(parts, strings.TrimLeft(unfit.ReplaceAllString(p, "_"), "."))
+		parts = append(parts, cmp.Or(unfit.ReplaceAllString(p, "_"), "-"))
 	}
 	return strings.Join(parts, "/") + ".yaml"
 }
