@@ -19,6 +19,7 @@ import (
 
 	"github.com/playwright-community/playwright-go"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trackside/e2e/rig"
@@ -172,6 +173,43 @@ func appears(t *testing.T, b *rig.Board, d store.ManifestDraft) {
 	}
 }
 
+// With the role of deploy a board checks and applies; a Role that gives more than the board has is refused, in words; and no Secret can be
+// read with it.
+func TestManifestPermissions(t *testing.T) {
+	t.Parallel()
+	c := ownCluster(t, "--nodes", "1")
+	for _, ns := range []string{deployNamespace, "runners"} {
+		_, err := c.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{})
+		must(t, err)
+	}
+	apply(t, c, "base")
+	kubeconfig := c.Token(t, deployAccount)
+	b := rig.StartBoard(t, kubeconfig, "--probe-via", "off")
+	values := filled(formOf(t, "labelled"), "runners", c.Alias())
+	if _, body := send(t, b.URL+"/manifests/preview", values); !strings.Contains(body, "would refuse it") || !strings.Contains(body, "cannot patch resource") {
+		t.Errorf("without the role: %s", squeeze(body))
+	}
+	apply(t, c, "components/manifests")
+	rig.Eventually(t, 10*time.Second, "the role holds", func() error {
+		if _, body := send(t, b.URL+"/manifests/preview", values); !strings.Contains(body, "would take it; no findings") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	values.Set("sha256", draftOf(t, values).SHA256)
+	if code, body := send(t, b.URL+"/manifests/apply", values); code != http.StatusOK {
+		t.Errorf("applying: %d %s", code, squeeze(body))
+	}
+	_, body := send(t, b.URL+"/manifests/preview", filled(formOf(t, "gitlab"), "runners", c.Alias()))
+	if !strings.Contains(body, "attempting to grant RBAC permissions not currently held") {
+		t.Errorf("a role beyond its own: %s", squeeze(body))
+	}
+	can := c.Kubectl(t, "auth", "can-i", "--list", "--as=system:serviceaccount:trackside:trackside", "-n", "runners")
+	if strings.Contains(can, "secrets") || strings.Contains(can, "*.*") {
+		t.Errorf("the board may too much:\n%s", can)
+	}
+}
+
 // What a link does in its life: a HEAD uses nothing, a single use is one, of twenty at once one gets it, a revoked one is dead, and one
 // that never was is none.
 func TestManifestLinks(t *testing.T) {
@@ -185,7 +223,7 @@ func TestManifestLinks(t *testing.T) {
 	codes := make(chan int, 20)
 	for range cap(codes) {
 		go func() {
-			res, err := http.Get(once) //nolint:noctx // bounded by the test
+			res, err := http.Get(once)
 			if err != nil {
 				codes <- 0
 				return

@@ -2,6 +2,7 @@ package systems
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -55,10 +56,7 @@ func NewValues(fields []store.ManifestField, given map[string]string) Values {
 
 // With is the same but for one value.
 func (v Values) With(name, value string) Values {
-	out := Values{make(map[string]string, len(v.m))}
-	for k, x := range v.m {
-		out.m[k] = x
-	}
+	out := Values{maps.Clone(v.m)}
 	out.m[name] = value
 	return out
 }

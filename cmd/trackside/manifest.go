@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -45,10 +44,10 @@ func (m manifestCmd) Run(ctx context.Context) error {
 	form, ok := formOf(m.System)
 	switch {
 	case m.System == "":
-		listSystems(os.Stdout)
+		fmt.Print(systemList())
 		return nil
 	case ok && m.Fields:
-		listFields(os.Stdout, form)
+		fmt.Print(fieldList(form))
 		return nil
 	}
 	ask := store.ManifestAsk{System: m.System, Values: m.Set}
@@ -64,7 +63,7 @@ func (m manifestCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.print(os.Stdout, os.Stderr, d)
+	return m.print(d)
 }
 
 // draft writes the manifest, and asks a cluster where that is wanted.
@@ -88,34 +87,41 @@ func (m manifestCmd) draft(ctx context.Context, ask store.ManifestAsk) (store.Ma
 	return service.Preview(ctx, ask)
 }
 
-// print writes the manifest to out, so that it can be piped, and all that is said of it to aside.
-func (m manifestCmd) print(out, aside io.Writer, d store.ManifestDraft) error {
-	for _, p := range d.Problems {
-		fmt.Fprintln(aside, problemLine(p))
-	}
-	for _, f := range d.Findings {
-		fmt.Fprintf(aside, "finding %s, %s %s: %s\n", f.Code, f.Object, f.Field, f.Why)
-	}
-	if d.Unchecked != "" {
-		fmt.Fprintln(aside, d.Unchecked)
-	}
-	for _, c := range d.Changes {
-		fmt.Fprintf(aside, "%s %s\n%s", c.What, c.Object, c.Diff)
-	}
+// print writes the manifest to the standard output, so that it can be piped, and all that is said of it to the standard error.
+func (m manifestCmd) print(d store.ManifestDraft) error {
+	fmt.Fprint(os.Stderr, remarks(d))
 	switch {
 	case d.YAML == "":
 		return fmt.Errorf("%w: the manifest is not complete; trackside manifest %s --fields tells all fields", store.ErrInvalid, d.System)
 	case m.Helm && d.Helm == nil:
 		return fmt.Errorf("%w: %s has no chart", store.ErrInvalid, d.System)
 	case m.Helm:
-		fmt.Fprintf(out, "# %s\n%s", d.Helm.Command, d.Helm.Values)
+		fmt.Printf("# %s\n%s", d.Helm.Command, d.Helm.Values)
 	default:
-		fmt.Fprint(out, d.YAML)
+		fmt.Print(d.YAML)
 	}
 	if len(d.Problems) > 0 {
 		return fmt.Errorf("%w: the cluster %s would refuse it", store.ErrInvalid, d.Cluster)
 	}
 	return nil
+}
+
+// remarks are what there is to say of a manifest beside its text.
+func remarks(d store.ManifestDraft) string {
+	var b strings.Builder
+	for _, p := range d.Problems {
+		b.WriteString(problemLine(p) + "\n")
+	}
+	for _, f := range d.Findings {
+		fmt.Fprintf(&b, "finding %s, %s %s: %s\n", f.Code, f.Object, f.Field, f.Why)
+	}
+	if d.Unchecked != "" {
+		b.WriteString(string(d.Unchecked) + "\n")
+	}
+	for _, c := range d.Changes {
+		fmt.Fprintf(&b, "%s %s\n%s", c.What, c.Object, c.Diff)
+	}
+	return b.String()
 }
 
 func problemLine(p store.FieldProblem) string {
@@ -140,15 +146,19 @@ func formOf(system string) (store.ManifestForm, bool) {
 	return store.ManifestForm{}, false
 }
 
-func listSystems(w io.Writer) {
-	fmt.Fprintln(w, "A manifest can be written for these systems:")
+// systemList lists the systems.
+func systemList() string {
+	var b strings.Builder
+	b.WriteString("A manifest can be written for these systems:\n")
 	for _, f := range manifests.Forms() {
-		fmt.Fprintf(w, "  %-12s %s\n", f.System, f.Title)
+		fmt.Fprintf(&b, "  %-12s %s\n", f.System, f.Title)
 	}
-	fmt.Fprintln(w, "\nNext: trackside manifest SYSTEM --fields")
+	return b.String() + "\nNext: trackside manifest SYSTEM --fields\n"
 }
 
-func listFields(w io.Writer, form store.ManifestForm) {
+// fieldList lists the fields of a form.
+func fieldList(form store.ManifestForm) string {
+	var b strings.Builder
 	for _, f := range form.Fields {
 		value := f.Default
 		switch {
@@ -157,12 +167,12 @@ func listFields(w io.Writer, form store.ManifestForm) {
 		case value == "":
 			value = "(optional)"
 		}
-		fmt.Fprintf(w, "  %-20s %s\n  %-20s   %s\n", f.Name, value, "", f.Label+": "+f.Help)
+		fmt.Fprintf(&b, "  %-20s %s\n  %-20s   %s\n", f.Name, value, "", f.Label+": "+f.Help)
 		if len(f.Choices) > 0 {
-			fmt.Fprintf(w, "  %-20s   One of %s.\n", "", strings.Join(f.Choices, ", "))
+			fmt.Fprintf(&b, "  %-20s   One of %s.\n", "", strings.Join(f.Choices, ", "))
 		}
 	}
-	fmt.Fprintf(w, "\nNext: trackside manifest %s --name NAME --set FIELD=VALUE\n", form.System)
+	return b.String() + "\nNext: trackside manifest " + form.System + " --name NAME --set FIELD=VALUE\n"
 }
 
 // Help is what --help of a system says beside the flags.

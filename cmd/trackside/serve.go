@@ -78,11 +78,8 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	aliases, err := s.aliases(aliasesOf(targets))
+	aliases, err := s.allAliases(targets)
 	if err != nil {
-		return err
-	}
-	if aliases, err = s.besideAliases(aliases); err != nil {
 		return err
 	}
 	db, err := sqlite.Open(ctx, s.Data)
@@ -131,6 +128,15 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
+}
+
+// allAliases are the names of all sources, each of its own.
+func (s serveCmd) allAliases(targets []target) ([]string, error) {
+	aliases, err := s.aliases(aliasesOf(targets))
+	if err != nil {
+		return nil, err
+	}
+	return s.besideAliases(aliases)
 }
 
 // acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.
