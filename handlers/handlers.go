@@ -19,6 +19,7 @@ import (
 
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
 	"trackside/handlers/live"
 	"trackside/store"
@@ -44,6 +45,10 @@ type Options struct {
 	Actions Actions
 	// Audit keeps who did what; nil for a board that changes nothing.
 	Audit Audit
+	// Accounts tells people and programs apart; nil where everybody who reaches the board may do everything.
+	Accounts Accounts
+	// SecureCookies says that browsers reach the board by HTTPS.
+	SecureCookies bool
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Version of the program, shown at the foot of pages.
@@ -60,23 +65,27 @@ type Options struct {
 
 // Handlers answers requests.
 type Handlers struct {
-	live        *store.Live
-	hub         *live.Hub
-	history     History
-	failures    Failures
-	historyLost atomic.Bool
-	acceptances Acceptances
-	actions     Actions
-	audit       Audit
-	newestNow   atomic.Pointer[newestAt]
-	pastLost    atomic.Bool
-	systems     []string
-	version     string
-	log         *slog.Logger
-	reports     Reports
-	publicURL   *url.URL
-	closing     context.Context // ends with Close
-	close       context.CancelFunc
+	live     *store.Live
+	hub      *live.Hub
+	history  History
+	failures Failures
+	// refusals bounds the entries about failed sign-ins in the audit.
+	refusals      *rate.Limiter
+	historyLost   atomic.Bool
+	acceptances   Acceptances
+	actions       Actions
+	audit         Audit
+	accounts      Accounts
+	secureCookies bool
+	newestNow     atomic.Pointer[newestAt]
+	pastLost      atomic.Bool
+	systems       []string
+	version       string
+	log           *slog.Logger
+	reports       Reports
+	publicURL     *url.URL
+	closing       context.Context // ends with Close
+	close         context.CancelFunc
 }
 
 // New makes the handlers and starts their streams; Close ends those.
@@ -87,7 +96,7 @@ func New(o Options) *Handlers {
 	if o.Streams.Log == nil {
 		o.Streams.Log = o.Log
 	}
-	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, systems: o.Systems,
+	h := &Handlers{live: o.Live, hub: live.NewHub(o.Live, o.Streams), history: o.History, failures: o.Failures, acceptances: o.Acceptances, actions: o.Actions, audit: o.Audit, refusals: rate.NewLimiter(1, 60), accounts: o.Accounts, secureCookies: o.SecureCookies, systems: o.Systems,
 		version: o.Version, log: o.Log, reports: o.Reports, publicURL: o.PublicURL}
 	h.closing, h.close = context.WithCancel(context.Background())
 	return h
@@ -265,7 +274,7 @@ func release(b *bytes.Buffer) {
 func (h *Handlers) page(c echo.Context, status int, doc templ.Component) error {
 	b := buffers.Get().(*bytes.Buffer)
 	defer release(b)
-	if err := doc.Render(c.Request().Context(), b); err != nil {
+	if err := doc.Render(h.Context(c), b); err != nil {
 		return fmt.Errorf("rendering %s: %w", c.Path(), err)
 	}
 	recogniseBrowser(c)

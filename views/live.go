@@ -15,7 +15,8 @@ const (
 	liveInit = `$_beat=$_tick=$_lost=Date.now();` + liveGet
 
 	// A patch that hold.js kept back says nothing of the connection now.
-	liveOnFetch = `evt.detail.el===el&&!evt.detail.held&&(` +
+	liveOnFetch = `evt.detail.type==='error'&&evt.detail.argsRaw.status==='401'&&location.assign('/signin?next='+encodeURIComponent(location.pathname+location.search));` +
+		`evt.detail.el===el&&!evt.detail.held&&(` +
 		`['retrying','retries-failed','error','finished'].includes(evt.detail.type)?$_conn!=='lost'&&($_mode!=='poll'||Date.now()-$_beat>3000)&&($_conn='lost',$_lost=Date.now()):` +
 		`evt.detail.type.startsWith('datastar-patch')&&($_conn='live',$_beat=Date.now(),` +
 		`evt.detail.type==='datastar-patch-signals'&&evt.detail.argsRaw.signals.includes('_age')&&($_at=Date.now())))`

@@ -183,7 +183,7 @@ func checkMarkup(t *testing.T, html string) *goquery.Document {
 }
 
 // plainData are the data attributes that nothing evaluates.
-var plainData = map[string]bool{"data-now": true, "data-stream": true, "data-preserve-attr": true, "data-l": true}
+var plainData = map[string]bool{"data-now": true, "data-stream": true, "data-preserve-attr": true, "data-l": true, "data-role": true}
 
 func TestLivePageOpensItsStream(t *testing.T) {
 	s := store.NewSnapshot(storyHostile(), nil, StoryTime)

@@ -27,7 +27,7 @@ var table = []struct {
 	status      int
 	title, next string
 }{
-	{handlers.ErrUnauthorized, http.StatusUnauthorized, "A token is needed", "Send one that trackside report token made."},
+	{handlers.ErrUnauthorized, http.StatusUnauthorized, "Not signed in", "Sign in, or send a token as Authorization: Bearer."},
 	{store.ErrNotFound, http.StatusNotFound, "Not found", "Look for it on the fleet's page."},
 	{store.ErrInvalid, http.StatusBadRequest, "The question is wrong", "Correct the address, or start again from the fleet's page."},
 	{store.ErrConflict, http.StatusConflict, "It has changed meanwhile", "Look at it again, and decide again."},
@@ -120,15 +120,18 @@ func (rt routing) answerError(err error, c echo.Context) {
 
 func (rt routing) send(c echo.Context, p problem) error {
 	accept := c.Request().Header.Get(echo.HeaderAccept)
+	person := strings.Contains(accept, "text/html") && c.Request().Header.Get("Datastar-Request") == ""
 	switch {
 	case p.Status == statusGone:
 		c.Response().Status = statusGone
 		return nil
-	case strings.HasPrefix(c.Request().URL.Path, "/internal/"):
+	case strings.HasPrefix(c.Request().URL.Path, internalPath):
 		return handlers.WriteError(c, p.Status, p.Detail)
 	case c.Request().Header.Get("Datastar-Request") != "":
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
-	case wantsJSON(accept):
+	case p.Status == http.StatusUnauthorized && person && c.Request().Header.Get(echo.HeaderAuthorization) == "":
+		return handlers.ToSignIn(c)
+	case wantsJSON(accept), p.Status == http.StatusUnauthorized && !person:
 		body, err := json.Marshal(p)
 		if err != nil {
 			return err
@@ -137,10 +140,18 @@ func (rt routing) send(c echo.Context, p problem) error {
 	}
 	var b bytes.Buffer
 	m := views.ErrorModel{Frame: views.Frame{Version: rt.version}, Status: p.Status, Title: p.Title, Sentence: p.Detail, Next: p.next, Near: p.near}
-	if err := views.ErrorPage(m).Render(c.Request().Context(), &b); err != nil {
+	if err := views.ErrorPage(m).Render(rt.context(c), &b); err != nil {
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	}
 	return handlers.Write(c, p.Status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
+}
+
+// context carries the person to the page; a test's routing has no handlers.
+func (rt routing) context(c echo.Context) context.Context {
+	if rt.handlers == nil {
+		return c.Request().Context()
+	}
+	return rt.handlers.Context(c)
 }
 
 func wantsJSON(accept string) bool {

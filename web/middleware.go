@@ -14,7 +14,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"trackside/handlers"
 	"trackside/store"
 )
 
@@ -32,7 +31,7 @@ func requestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 func isStream(c echo.Context) bool { return strings.HasSuffix(c.Path(), "/stream") }
 
 // isReport says that a program speaks, and not a person. Runners do it every few seconds.
-func isReport(c echo.Context) bool { return strings.HasPrefix(c.Path(), "/internal/") }
+func isReport(c echo.Context) bool { return strings.HasPrefix(c.Path(), internalPath) }
 
 // record answers errors, then counts and logs the request. It stands outside of everything that may fail. Streams, which live for hours, and assets are
 // logged for who debugs only.
@@ -102,10 +101,16 @@ func secure(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // crossOrigin refuses a request that changes something and was made by another site's page.
+//
+// A request with the header Authorization passes: it is judged by that header alone, never by a cookie, and no page can make another's
+// browser send it.
 func crossOrigin() echo.MiddlewareFunc {
 	check := http.NewCrossOriginProtection()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
+			if c.Request().Header.Get(echo.HeaderAuthorization) != "" && c.Request().Header.Get(echo.HeaderCookie) == "" {
+				return next(c)
+			}
 			if err := check.Check(c.Request()); err != nil {
 				return fmt.Errorf("%w: the request came from a page of another site", store.ErrForbidden)
 			}
@@ -114,13 +119,26 @@ func crossOrigin() echo.MiddlewareFunc {
 	}
 }
 
-// recognise says who makes the request. Without sign-in everybody who reaches the board may do everything.
+// recognise says who makes the request. What runners call has tokens of its own, in the same header.
 func (rt routing) recognise(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		handlers.SetPerson(c, store.Person{Name: "anonymous", Role: store.Admin, Via: store.ViaNone})
+		if strings.HasPrefix(c.Request().URL.Path, internalPath) {
+			return next(c)
+		}
+		release, err := rt.handlers.Recognise(c)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if token := c.QueryParam("wall"); token != "" && c.Request().URL.Path == "/board" && c.Request().Method == http.MethodGet && rt.handlers.HasAccounts() {
+			return rt.handlers.EnterWall(c, token)
+		}
 		return next(c)
 	}
 }
+
+// internalPath begins the addresses of runners that report themselves.
+const internalPath = "/internal/"
 
 // hosts are the names by which the board may be called; nil for any.
 type hosts map[string]bool

@@ -59,9 +59,15 @@ func write(need store.Role, method, path string, f echo.HandlerFunc) Route {
 
 const runnerPath = "/runners/:cluster/:system/:namespace/:name"
 
+// Routes is every address the board answers, for tests of who may ask for which.
+func (s *Server) Routes() []Route { return routes(s.handlers) }
+
 // routes is every address the board answers.
 func routes(h *handlers.Handlers) []Route {
 	all := [][]Route{pages(h), assets(h)}
+	if h.HasAccounts() {
+		all = append(all, accounts(h))
+	}
 	if h.TakesReports() {
 		all = append(all, reports(h))
 	}
@@ -115,12 +121,33 @@ func reports(h *handlers.Handlers) []Route {
 	}
 }
 
+// accounts is where people sign in and out, and where tokens are made.
+func accounts(h *handlers.Handlers) []Route {
+	return []Route{
+		read(store.Nobody, "/signin", h.SignInPage),
+		write(store.Nobody, http.MethodPost, "/signin", h.SignIn),
+		read(store.Nobody, "/signin/provider", h.SignInAtProvider),
+		read(store.Nobody, "/signin/callback", h.SignInFromProvider),
+		write(store.Nobody, http.MethodPost, "/signout", h.SignOut),
+		read(store.Admin, "/tokens", h.Tokens),
+		write(store.Admin, http.MethodPost, "/tokens", h.MakeToken),
+		write(store.Admin, http.MethodPost, "/tokens/:id/revoke", h.RevokeToken),
+	}
+}
+
 // allow lets through who has the role that a route needs.
 func allow(need store.Role, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if p := handlers.PersonOf(c); !p.Role.May(need) {
-			return fmt.Errorf("%w: this takes the role %s", store.ErrForbidden, need)
+		p := handlers.PersonOf(c)
+		switch {
+		case p.Role.May(need):
+			return next(c)
+		case p.Role == store.Nobody && p.Name != "":
+			return fmt.Errorf("%w: this takes the role %s, and no group of %s has a role on this board", store.ErrForbidden, need, store.Clean(p.Name, 100))
+		case p.Role == store.Nobody || p.Via == store.ViaNone:
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, handlers.Challenge)
+			return fmt.Errorf("%w: sign in first: this takes the role %s", handlers.ErrUnauthorized, need)
 		}
-		return next(c)
+		return fmt.Errorf("%w: this takes the role %s, and %s has the role %s", store.ErrForbidden, need, store.Clean(p.Name, 100), p.Role)
 	}
 }

@@ -5,7 +5,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,6 +47,10 @@ type Options struct {
 	// Actions and Audit are nil for a board that changes nothing.
 	Actions handlers.Actions
 	Audit   handlers.Audit
+	// Accounts tells people and programs apart; nil where everybody who reaches the board may do everything.
+	Accounts handlers.Accounts
+	// SignIn says that nobody may do everything without signing in, so that Listen may be reachable from other machines.
+	SignIn bool
 	// Systems are the runner systems there are.
 	Systems []string
 	// Reports takes what runners report themselves; nil for none.
@@ -98,7 +101,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := tlsConfig(o.TLSCert, o.TLSKey)
+	conf, err := tlsConfig(o.TLSCert, o.TLSKey, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +111,7 @@ func New(o Options) (*Server, error) {
 	m := newMetrics(o.Registry, o.Version, o.Live)
 	streams := o.Streams
 	streams.Rendered, streams.Published = m.rendered, m.published
-	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Systems: o.Systems, Version: o.Version,
+	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Accounts: o.Accounts, SecureCookies: conf != nil || public.Scheme == "https", Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})
@@ -135,10 +138,10 @@ func (s *Server) listen() (err error) {
 	if s.boardLn, err = listen(s.opts.Listen, "--listen"); err != nil {
 		return err
 	}
-	if !loopback(s.boardLn.Addr()) && !s.opts.InsecureNoAuth {
+	if !loopback(s.boardLn.Addr()) && !s.opts.InsecureNoAuth && !s.opts.SignIn {
 		_ = s.boardLn.Close()
 		return fmt.Errorf("%w: %s can be reached from other machines, and nobody has to sign in; "+
-			"listen on 127.0.0.1, or say --insecure-no-auth if something in front of Trackside keeps strangers out", store.ErrInvalid, s.opts.Listen)
+			"listen on 127.0.0.1, let people sign in (--local-users, --oidc-issuer, --proxy-from), or say --insecure-no-auth if something in front of Trackside keeps strangers out", store.ErrInvalid, s.opts.Listen)
 	}
 	if s.opts.MetricsListen == "" {
 		return nil
@@ -172,20 +175,6 @@ func publicURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: --public-url %q is not an address such as https://trackside.example.com", store.ErrInvalid, s)
 	}
 	return u, nil
-}
-
-func tlsConfig(cert, key string) (*tls.Config, error) {
-	if cert == "" && key == "" {
-		return nil, nil //nolint:nilnil // no TLS is a configuration, not a failure
-	}
-	if cert == "" || key == "" {
-		return nil, fmt.Errorf("%w: --tls-cert and --tls-key go together; only one of them was given", store.ErrInvalid)
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("%w: cannot use the certificate %s with the key %s: %w", store.ErrInvalid, cert, key, err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // Addr is where the board listens; MetricsAddr is blank if nothing does.

@@ -22,6 +22,7 @@ var version = "dev"
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Watch clusters and serve the board (the default command)."`
 	Report  reportCmd  `cmd:"" help:"Make, list and revoke the tokens with which runners report themselves."`
+	User    userCmd    `cmd:"" help:"Add, list, change and remove the users of a board with --local-users."`
 	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the data file; the server may be running."`
 	Version versionCmd `cmd:"" help:"Print the version and exit."`
 }

@@ -42,6 +42,7 @@ type serveCmd struct {
 
 	reportFlags
 	besideFlags `embed:""`
+	authFlags   `embed:""`
 
 	Data   string        `help:"The data file, SQLite (default ${default})." default:"trackside.db" placeholder:"FILE"`
 	Retain time.Duration `help:"How long transitions are kept (default ${default})." default:"720h" placeholder:"DURATION"`
@@ -104,9 +105,13 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	who, signIn, err := s.authFlags.accounts(ctx, s.PublicURL, db, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	server, err := web.New(web.Options{Listen: s.Listen, MetricsListen: s.MetricsListen, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
-		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports,
+		PublicURL: s.PublicURL, InsecureNoAuth: s.InsecureNoAuth, Live: live, History: db, Failures: db, Acceptances: s.acceptances(accepted), Reports: reports, Accounts: who, SignIn: signIn,
 		Systems: systems.Names(),
 		Version: buildVersion(), Logger: log, Ready: func() bool { return heard(live) }, Registry: registry})
 	if err != nil {
@@ -124,6 +129,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
+	group.Go(func() error { who.Run(ctx); return nil })
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()

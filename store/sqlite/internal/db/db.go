@@ -39,11 +39,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addRollupStmt, err = db.PrepareContext(ctx, addRollup); err != nil {
 		return nil, fmt.Errorf("error preparing query AddRollup: %w", err)
 	}
+	if q.addSessionStmt, err = db.PrepareContext(ctx, addSession); err != nil {
+		return nil, fmt.Errorf("error preparing query AddSession: %w", err)
+	}
 	if q.addStandingStmt, err = db.PrepareContext(ctx, addStanding); err != nil {
 		return nil, fmt.Errorf("error preparing query AddStanding: %w", err)
 	}
+	if q.addTokenStmt, err = db.PrepareContext(ctx, addToken); err != nil {
+		return nil, fmt.Errorf("error preparing query AddToken: %w", err)
+	}
 	if q.addTransitionStmt, err = db.PrepareContext(ctx, addTransition); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTransition: %w", err)
+	}
+	if q.addUserStmt, err = db.PrepareContext(ctx, addUser); err != nil {
+		return nil, fmt.Errorf("error preparing query AddUser: %w", err)
+	}
+	if q.changeUserStmt, err = db.PrepareContext(ctx, changeUser); err != nil {
+		return nil, fmt.Errorf("error preparing query ChangeUser: %w", err)
 	}
 	if q.componentNamesStmt, err = db.PrepareContext(ctx, componentNames); err != nil {
 		return nil, fmt.Errorf("error preparing query ComponentNames: %w", err)
@@ -93,6 +105,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteWorkloadStmt, err = db.PrepareContext(ctx, deleteWorkload); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteWorkload: %w", err)
 	}
+	if q.endSessionStmt, err = db.PrepareContext(ctx, endSession); err != nil {
+		return nil, fmt.Errorf("error preparing query EndSession: %w", err)
+	}
+	if q.endSessionsOfTokenStmt, err = db.PrepareContext(ctx, endSessionsOfToken); err != nil {
+		return nil, fmt.Errorf("error preparing query EndSessionsOfToken: %w", err)
+	}
+	if q.endSessionsOfUserStmt, err = db.PrepareContext(ctx, endSessionsOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query EndSessionsOfUser: %w", err)
+	}
 	if q.evidenceByIDStmt, err = db.PrepareContext(ctx, evidenceByID); err != nil {
 		return nil, fmt.Errorf("error preparing query EvidenceByID: %w", err)
 	}
@@ -110,6 +131,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.findReportTokenStmt, err = db.PrepareContext(ctx, findReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query FindReportToken: %w", err)
+	}
+	if q.findSessionStmt, err = db.PrepareContext(ctx, findSession); err != nil {
+		return nil, fmt.Errorf("error preparing query FindSession: %w", err)
+	}
+	if q.findTokenStmt, err = db.PrepareContext(ctx, findToken); err != nil {
+		return nil, fmt.Errorf("error preparing query FindToken: %w", err)
+	}
+	if q.findUserStmt, err = db.PrepareContext(ctx, findUser); err != nil {
+		return nil, fmt.Errorf("error preparing query FindUser: %w", err)
 	}
 	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
@@ -135,6 +165,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listSourcesStmt, err = db.PrepareContext(ctx, listSources); err != nil {
 		return nil, fmt.Errorf("error preparing query ListSources: %w", err)
 	}
+	if q.listTokensStmt, err = db.PrepareContext(ctx, listTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query ListTokens: %w", err)
+	}
+	if q.listUsersStmt, err = db.PrepareContext(ctx, listUsers); err != nil {
+		return nil, fmt.Errorf("error preparing query ListUsers: %w", err)
+	}
 	if q.listWorkloadsStmt, err = db.PrepareContext(ctx, listWorkloads); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWorkloads: %w", err)
 	}
@@ -143,6 +179,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.observedFromStmt, err = db.PrepareContext(ctx, observedFrom); err != nil {
 		return nil, fmt.Errorf("error preparing query ObservedFrom: %w", err)
+	}
+	if q.pruneSessionsStmt, err = db.PrepareContext(ctx, pruneSessions); err != nil {
+		return nil, fmt.Errorf("error preparing query PruneSessions: %w", err)
 	}
 	if q.putAcceptanceStmt, err = db.PrepareContext(ctx, putAcceptance); err != nil {
 		return nil, fmt.Errorf("error preparing query PutAcceptance: %w", err)
@@ -177,11 +216,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.recordedAtStmt, err = db.PrepareContext(ctx, recordedAt); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordedAt: %w", err)
 	}
+	if q.removeUserStmt, err = db.PrepareContext(ctx, removeUser); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveUser: %w", err)
+	}
 	if q.reportSequenceStmt, err = db.PrepareContext(ctx, reportSequence); err != nil {
 		return nil, fmt.Errorf("error preparing query ReportSequence: %w", err)
 	}
 	if q.revokeReportTokenStmt, err = db.PrepareContext(ctx, revokeReportToken); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeReportToken: %w", err)
+	}
+	if q.revokeTokenStmt, err = db.PrepareContext(ctx, revokeToken); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeToken: %w", err)
 	}
 	if q.rollupComponentsStmt, err = db.PrepareContext(ctx, rollupComponents); err != nil {
 		return nil, fmt.Errorf("error preparing query RollupComponents: %w", err)
@@ -194,6 +239,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.runnersWithOldStmt, err = db.PrepareContext(ctx, runnersWithOld); err != nil {
 		return nil, fmt.Errorf("error preparing query RunnersWithOld: %w", err)
+	}
+	if q.seeSessionStmt, err = db.PrepareContext(ctx, seeSession); err != nil {
+		return nil, fmt.Errorf("error preparing query SeeSession: %w", err)
 	}
 	if q.setHeardStmt, err = db.PrepareContext(ctx, setHeard); err != nil {
 		return nil, fmt.Errorf("error preparing query SetHeard: %w", err)
@@ -221,6 +269,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.transitionsSinceStmt, err = db.PrepareContext(ctx, transitionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsSince: %w", err)
+	}
+	if q.useTokenStmt, err = db.PrepareContext(ctx, useToken); err != nil {
+		return nil, fmt.Errorf("error preparing query UseToken: %w", err)
 	}
 	if q.versionsSinceStmt, err = db.PrepareContext(ctx, versionsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query VersionsSince: %w", err)
@@ -258,14 +309,34 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addRollupStmt: %w", cerr)
 		}
 	}
+	if q.addSessionStmt != nil {
+		if cerr := q.addSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addSessionStmt: %w", cerr)
+		}
+	}
 	if q.addStandingStmt != nil {
 		if cerr := q.addStandingStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addStandingStmt: %w", cerr)
 		}
 	}
+	if q.addTokenStmt != nil {
+		if cerr := q.addTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addTokenStmt: %w", cerr)
+		}
+	}
 	if q.addTransitionStmt != nil {
 		if cerr := q.addTransitionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addTransitionStmt: %w", cerr)
+		}
+	}
+	if q.addUserStmt != nil {
+		if cerr := q.addUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addUserStmt: %w", cerr)
+		}
+	}
+	if q.changeUserStmt != nil {
+		if cerr := q.changeUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing changeUserStmt: %w", cerr)
 		}
 	}
 	if q.componentNamesStmt != nil {
@@ -348,6 +419,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteWorkloadStmt: %w", cerr)
 		}
 	}
+	if q.endSessionStmt != nil {
+		if cerr := q.endSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endSessionStmt: %w", cerr)
+		}
+	}
+	if q.endSessionsOfTokenStmt != nil {
+		if cerr := q.endSessionsOfTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endSessionsOfTokenStmt: %w", cerr)
+		}
+	}
+	if q.endSessionsOfUserStmt != nil {
+		if cerr := q.endSessionsOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endSessionsOfUserStmt: %w", cerr)
+		}
+	}
 	if q.evidenceByIDStmt != nil {
 		if cerr := q.evidenceByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing evidenceByIDStmt: %w", cerr)
@@ -376,6 +462,21 @@ func (q *Queries) Close() error {
 	if q.findReportTokenStmt != nil {
 		if cerr := q.findReportTokenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing findReportTokenStmt: %w", cerr)
+		}
+	}
+	if q.findSessionStmt != nil {
+		if cerr := q.findSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findSessionStmt: %w", cerr)
+		}
+	}
+	if q.findTokenStmt != nil {
+		if cerr := q.findTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findTokenStmt: %w", cerr)
+		}
+	}
+	if q.findUserStmt != nil {
+		if cerr := q.findUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findUserStmt: %w", cerr)
 		}
 	}
 	if q.listAcceptancesStmt != nil {
@@ -418,6 +519,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listSourcesStmt: %w", cerr)
 		}
 	}
+	if q.listTokensStmt != nil {
+		if cerr := q.listTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listTokensStmt: %w", cerr)
+		}
+	}
+	if q.listUsersStmt != nil {
+		if cerr := q.listUsersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listUsersStmt: %w", cerr)
+		}
+	}
 	if q.listWorkloadsStmt != nil {
 		if cerr := q.listWorkloadsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listWorkloadsStmt: %w", cerr)
@@ -431,6 +542,11 @@ func (q *Queries) Close() error {
 	if q.observedFromStmt != nil {
 		if cerr := q.observedFromStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing observedFromStmt: %w", cerr)
+		}
+	}
+	if q.pruneSessionsStmt != nil {
+		if cerr := q.pruneSessionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pruneSessionsStmt: %w", cerr)
 		}
 	}
 	if q.putAcceptanceStmt != nil {
@@ -488,6 +604,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing recordedAtStmt: %w", cerr)
 		}
 	}
+	if q.removeUserStmt != nil {
+		if cerr := q.removeUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeUserStmt: %w", cerr)
+		}
+	}
 	if q.reportSequenceStmt != nil {
 		if cerr := q.reportSequenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing reportSequenceStmt: %w", cerr)
@@ -496,6 +617,11 @@ func (q *Queries) Close() error {
 	if q.revokeReportTokenStmt != nil {
 		if cerr := q.revokeReportTokenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing revokeReportTokenStmt: %w", cerr)
+		}
+	}
+	if q.revokeTokenStmt != nil {
+		if cerr := q.revokeTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeTokenStmt: %w", cerr)
 		}
 	}
 	if q.rollupComponentsStmt != nil {
@@ -516,6 +642,11 @@ func (q *Queries) Close() error {
 	if q.runnersWithOldStmt != nil {
 		if cerr := q.runnersWithOldStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing runnersWithOldStmt: %w", cerr)
+		}
+	}
+	if q.seeSessionStmt != nil {
+		if cerr := q.seeSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing seeSessionStmt: %w", cerr)
 		}
 	}
 	if q.setHeardStmt != nil {
@@ -561,6 +692,11 @@ func (q *Queries) Close() error {
 	if q.transitionsSinceStmt != nil {
 		if cerr := q.transitionsSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing transitionsSinceStmt: %w", cerr)
+		}
+	}
+	if q.useTokenStmt != nil {
+		if cerr := q.useTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing useTokenStmt: %w", cerr)
 		}
 	}
 	if q.versionsSinceStmt != nil {
@@ -617,8 +753,12 @@ type Queries struct {
 	addProofStmt           *sql.Stmt
 	addRefStmt             *sql.Stmt
 	addRollupStmt          *sql.Stmt
+	addSessionStmt         *sql.Stmt
 	addStandingStmt        *sql.Stmt
+	addTokenStmt           *sql.Stmt
 	addTransitionStmt      *sql.Stmt
+	addUserStmt            *sql.Stmt
+	changeUserStmt         *sql.Stmt
 	componentNamesStmt     *sql.Stmt
 	deleteComponentStmt    *sql.Stmt
 	deleteLogsStmt         *sql.Stmt
@@ -635,12 +775,18 @@ type Queries struct {
 	deleteTransitionStmt   *sql.Stmt
 	deleteUnusedRefStmt    *sql.Stmt
 	deleteWorkloadStmt     *sql.Stmt
+	endSessionStmt         *sql.Stmt
+	endSessionsOfTokenStmt *sql.Stmt
+	endSessionsOfUserStmt  *sql.Stmt
 	evidenceByIDStmt       *sql.Stmt
 	evidenceOfReasonStmt   *sql.Stmt
 	evidenceOfRunnerStmt   *sql.Stmt
 	evidenceSinceStmt      *sql.Stmt
 	findRefStmt            *sql.Stmt
 	findReportTokenStmt    *sql.Stmt
+	findSessionStmt        *sql.Stmt
+	findTokenStmt          *sql.Stmt
+	findUserStmt           *sql.Stmt
 	listAcceptancesStmt    *sql.Stmt
 	listComponentsStmt     *sql.Stmt
 	listRefsStmt           *sql.Stmt
@@ -649,9 +795,12 @@ type Queries struct {
 	listReportTokensStmt   *sql.Stmt
 	listRunnersStmt        *sql.Stmt
 	listSourcesStmt        *sql.Stmt
+	listTokensStmt         *sql.Stmt
+	listUsersStmt          *sql.Stmt
 	listWorkloadsStmt      *sql.Stmt
 	logsOfStmt             *sql.Stmt
 	observedFromStmt       *sql.Stmt
+	pruneSessionsStmt      *sql.Stmt
 	putAcceptanceStmt      *sql.Stmt
 	putComponentStmt       *sql.Stmt
 	putLogStmt             *sql.Stmt
@@ -663,12 +812,15 @@ type Queries struct {
 	putSourceStmt          *sql.Stmt
 	putWorkloadStmt        *sql.Stmt
 	recordedAtStmt         *sql.Stmt
+	removeUserStmt         *sql.Stmt
 	reportSequenceStmt     *sql.Stmt
 	revokeReportTokenStmt  *sql.Stmt
+	revokeTokenStmt        *sql.Stmt
 	rollupComponentsStmt   *sql.Stmt
 	rollupsFromStmt        *sql.Stmt
 	runnerExistsStmt       *sql.Stmt
 	runnersWithOldStmt     *sql.Stmt
+	seeSessionStmt         *sql.Stmt
 	setHeardStmt           *sql.Stmt
 	setRecordedAtStmt      *sql.Stmt
 	setReportHeardStmt     *sql.Stmt
@@ -678,6 +830,7 @@ type Queries struct {
 	transitionsAtStmt      *sql.Stmt
 	transitionsBeforeStmt  *sql.Stmt
 	transitionsSinceStmt   *sql.Stmt
+	useTokenStmt           *sql.Stmt
 	versionsSinceStmt      *sql.Stmt
 	workloadNamesStmt      *sql.Stmt
 }
@@ -691,8 +844,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addProofStmt:           q.addProofStmt,
 		addRefStmt:             q.addRefStmt,
 		addRollupStmt:          q.addRollupStmt,
+		addSessionStmt:         q.addSessionStmt,
 		addStandingStmt:        q.addStandingStmt,
+		addTokenStmt:           q.addTokenStmt,
 		addTransitionStmt:      q.addTransitionStmt,
+		addUserStmt:            q.addUserStmt,
+		changeUserStmt:         q.changeUserStmt,
 		componentNamesStmt:     q.componentNamesStmt,
 		deleteComponentStmt:    q.deleteComponentStmt,
 		deleteLogsStmt:         q.deleteLogsStmt,
@@ -709,12 +866,18 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteTransitionStmt:   q.deleteTransitionStmt,
 		deleteUnusedRefStmt:    q.deleteUnusedRefStmt,
 		deleteWorkloadStmt:     q.deleteWorkloadStmt,
+		endSessionStmt:         q.endSessionStmt,
+		endSessionsOfTokenStmt: q.endSessionsOfTokenStmt,
+		endSessionsOfUserStmt:  q.endSessionsOfUserStmt,
 		evidenceByIDStmt:       q.evidenceByIDStmt,
 		evidenceOfReasonStmt:   q.evidenceOfReasonStmt,
 		evidenceOfRunnerStmt:   q.evidenceOfRunnerStmt,
 		evidenceSinceStmt:      q.evidenceSinceStmt,
 		findRefStmt:            q.findRefStmt,
 		findReportTokenStmt:    q.findReportTokenStmt,
+		findSessionStmt:        q.findSessionStmt,
+		findTokenStmt:          q.findTokenStmt,
+		findUserStmt:           q.findUserStmt,
 		listAcceptancesStmt:    q.listAcceptancesStmt,
 		listComponentsStmt:     q.listComponentsStmt,
 		listRefsStmt:           q.listRefsStmt,
@@ -723,9 +886,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listReportTokensStmt:   q.listReportTokensStmt,
 		listRunnersStmt:        q.listRunnersStmt,
 		listSourcesStmt:        q.listSourcesStmt,
+		listTokensStmt:         q.listTokensStmt,
+		listUsersStmt:          q.listUsersStmt,
 		listWorkloadsStmt:      q.listWorkloadsStmt,
 		logsOfStmt:             q.logsOfStmt,
 		observedFromStmt:       q.observedFromStmt,
+		pruneSessionsStmt:      q.pruneSessionsStmt,
 		putAcceptanceStmt:      q.putAcceptanceStmt,
 		putComponentStmt:       q.putComponentStmt,
 		putLogStmt:             q.putLogStmt,
@@ -737,12 +903,15 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putSourceStmt:          q.putSourceStmt,
 		putWorkloadStmt:        q.putWorkloadStmt,
 		recordedAtStmt:         q.recordedAtStmt,
+		removeUserStmt:         q.removeUserStmt,
 		reportSequenceStmt:     q.reportSequenceStmt,
 		revokeReportTokenStmt:  q.revokeReportTokenStmt,
+		revokeTokenStmt:        q.revokeTokenStmt,
 		rollupComponentsStmt:   q.rollupComponentsStmt,
 		rollupsFromStmt:        q.rollupsFromStmt,
 		runnerExistsStmt:       q.runnerExistsStmt,
 		runnersWithOldStmt:     q.runnersWithOldStmt,
+		seeSessionStmt:         q.seeSessionStmt,
 		setHeardStmt:           q.setHeardStmt,
 		setRecordedAtStmt:      q.setRecordedAtStmt,
 		setReportHeardStmt:     q.setReportHeardStmt,
@@ -752,6 +921,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		transitionsAtStmt:      q.transitionsAtStmt,
 		transitionsBeforeStmt:  q.transitionsBeforeStmt,
 		transitionsSinceStmt:   q.transitionsSinceStmt,
+		useTokenStmt:           q.useTokenStmt,
 		versionsSinceStmt:      q.versionsSinceStmt,
 		workloadNamesStmt:      q.workloadNamesStmt,
 	}

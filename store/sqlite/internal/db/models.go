@@ -205,6 +205,18 @@ type Runner struct {
 	Offer       string
 }
 
+type Session struct {
+	Hash       []byte
+	Name       string
+	Role       string
+	Via        string
+	Membership string
+	Token      string
+	Created    int64
+	Seen       int64
+	Expires    int64
+}
+
 type Source struct {
 	Cluster string
 	Name    string
@@ -222,6 +234,20 @@ type Standing struct {
 	Condition string
 	Counted   int64
 	Failed    sql.NullInt64
+}
+
+type Token struct {
+	ID      string
+	Kind    string
+	Name    string
+	Role    string
+	MadeBy  string
+	Form    string
+	Hash    []byte
+	Created int64
+	Expires sql.NullInt64
+	Used    sql.NullInt64
+	Revoked sql.NullInt64
 }
 
 type Transition struct {
@@ -244,6 +270,14 @@ type Transition struct {
 	Unproven    int64
 	Inspect     string
 	Incarnation string
+}
+
+type User struct {
+	Name    string
+	Role    string
+	Hash    string
+	Created int64
+	Changed int64
 }
 
 type Workload struct {

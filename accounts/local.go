@@ -1,0 +1,145 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"trackside/store"
+)
+
+// local is the sign-in by name and password.
+type local struct {
+	byAddress, byName *limiter
+	// nobody is compared with where there is no user of a name, so that the answer takes as long.
+	nobody argon
+	// turns bounds how many passwords are tried at once: each takes 19 MiB.
+	turns chan struct{}
+}
+
+// A person mistypes a few times; a program that guesses gets to 10 names and passwords a minute from an address, and to 4 a minute for a name.
+const (
+	addressBurst, addressEvery = 20, 6 * time.Second
+	nameBurst, nameEvery       = 10, 15 * time.Second
+	// maxKeys bounds what a limiter remembers.
+	maxKeys = 10_000
+)
+
+func newLocal() *local {
+	nobody := argon{memory: argonMemory, passes: argonPasses, lanes: argonLanes, salt: random(saltBytes), key: random(keyBytes)}
+	return &local{byAddress: newLimiter(addressBurst, addressEvery), byName: newLimiter(nameBurst, nameEvery), nobody: nobody,
+		turns: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
+}
+
+var (
+	errPassword = fmt.Errorf("%w: the name or the password is wrong", store.ErrForbidden)
+	errNoLocal  = fmt.Errorf("%w: this board has no users of its own", store.ErrNotFound)
+)
+
+// SignIn by name and password: store.ErrForbidden if they do not fit, *store.TooOften.
+func (s *Service) SignIn(ctx context.Context, from netip.Addr, name, password string) (store.SignedIn, error) {
+	if !s.cfg.Local {
+		return store.SignedIn{}, errNoLocal
+	}
+	name, bad := store.UserName(name)
+	now := time.Now()
+	wait := max(s.local.byAddress.take(network(from), now), s.local.byName.take(name, now))
+	if wait > 0 {
+		return store.SignedIn{}, &store.TooOften{After: wait}
+	}
+	select {
+	case s.local.turns <- struct{}{}:
+		defer func() { <-s.local.turns }()
+	case <-ctx.Done():
+		return store.SignedIn{}, ctx.Err()
+	}
+	u, err := s.user(ctx, name, bad)
+	if err != nil {
+		return store.SignedIn{}, err
+	}
+	have := s.local.nobody
+	if u.Hash != "" {
+		if have, err = parsePHC(u.Hash); err != nil {
+			return store.SignedIn{}, fmt.Errorf("the user %s: %w", u.Name, err)
+		}
+	}
+	if !have.fits(password) || u.Hash == "" {
+		return store.SignedIn{}, errPassword
+	}
+	return s.begin(ctx, store.Person{Name: u.Name, Role: u.Role, Via: store.ViaLocal}, now.Add(s.cfg.Max))
+}
+
+// user is the zero User where there is none of the name.
+func (s *Service) user(ctx context.Context, name string, bad error) (store.User, error) {
+	if bad != nil {
+		return store.User{}, nil //nolint:nilerr // what cannot be a name is nobody's
+	}
+	u, err := s.cfg.Book.User(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, nil
+	}
+	return u, err
+}
+
+// network is what one person can choose addresses from: an IPv4 address, or the /64 of an IPv6 one.
+func network(a netip.Addr) string {
+	if a.Is6() {
+		if p, err := a.WithZone("").Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
+
+// limiter gives each key its turns, and remembers a bounded number of keys.
+type limiter struct {
+	burst int
+	every time.Duration
+	mu    sync.Mutex
+	keys  map[string]*rate.Limiter
+}
+
+func newLimiter(burst int, every time.Duration) *limiter {
+	return &limiter{burst: burst, every: every, keys: map[string]*rate.Limiter{}}
+}
+
+// take takes a turn; what it returns is how long to wait where there is none.
+func (l *limiter) take(key string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x, ok := l.keys[key]
+	if !ok {
+		if len(l.keys) >= maxKeys {
+			l.forget(now)
+		}
+		x = rate.NewLimiter(rate.Every(l.every), l.burst)
+		l.keys[key] = x
+	}
+	if x.AllowN(now, 1) {
+		return 0
+	}
+	return time.Duration((1 - x.TokensAt(now)) * float64(l.every))
+}
+
+// forget makes room: all keys go that have all their turns again, or else the one that has most.
+func (l *limiter) forget(now time.Time) {
+	var most string
+	turns := -1.0
+	for key, x := range l.keys {
+		n := x.TokensAt(now)
+		if n >= float64(l.burst) {
+			delete(l.keys, key)
+		} else if n > turns {
+			most, turns = key, n
+		}
+	}
+	if len(l.keys) >= maxKeys {
+		delete(l.keys, most)
+	}
+}
