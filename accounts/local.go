@@ -127,19 +127,16 @@ func (l *limiter) take(key string, now time.Time) time.Duration {
 	return time.Duration((1 - x.TokensAt(now)) * float64(l.every))
 }
 
-// forget makes room: all keys go that have all their turns again, or else the one that has most.
+// forget makes room for some more: all keys go that have all their turns again, then some that have turns, and those without only when there is no other.
 func (l *limiter) forget(now time.Time) {
-	var most string
-	turns := -1.0
-	for key, x := range l.keys {
-		n := x.TokensAt(now)
-		if n >= float64(l.burst) {
-			delete(l.keys, key)
-		} else if n > turns {
-			most, turns = key, n
+	for _, least := range []float64{float64(l.burst), 1, -1} {
+		for key, x := range l.keys {
+			if len(l.keys) <= maxKeys-maxKeys/8 && least < float64(l.burst) {
+				return
+			}
+			if x.TokensAt(now) >= least {
+				delete(l.keys, key)
+			}
 		}
-	}
-	if len(l.keys) >= maxKeys {
-		delete(l.keys, most)
 	}
 }

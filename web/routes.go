@@ -22,15 +22,15 @@ type routing struct {
 	hosts    hosts
 }
 
-// router makes the board's handler.
-func router(rt routing) http.Handler {
+// router makes the handler of these routes.
+func router(rt routing, all []Route) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = rt.answerError
 	// From the outside in. All of it comes before routing, so that an address without a route gets it too.
 	e.Pre(rt.identify, rt.record, rt.recoverPanic, secure, rt.checkHost, crossOrigin(), rt.recognise)
-	for _, r := range routes(rt.handlers) {
+	for _, r := range all {
 		e.Match(r.Methods, r.Path, allow(r.Need, r.handler))
 	}
 	return http.MaxBytesHandler(e, maxBody)
@@ -66,7 +66,7 @@ func (s *Server) Routes() []Route { return routes(s.handlers) }
 func routes(h *handlers.Handlers) []Route {
 	all := [][]Route{pages(h), assets(h)}
 	if h.HasAccounts() {
-		all = append(all, accounts(h))
+		all = append(all, signing(h))
 	}
 	if h.TakesReports() {
 		all = append(all, reports(h))
@@ -121,8 +121,8 @@ func reports(h *handlers.Handlers) []Route {
 	}
 }
 
-// accounts is where people sign in and out, and where tokens are made.
-func accounts(h *handlers.Handlers) []Route {
+// signing is where people sign in and out, and where tokens are made.
+func signing(h *handlers.Handlers) []Route {
 	return []Route{
 		read(store.Nobody, "/signin", h.SignInPage),
 		write(store.Nobody, http.MethodPost, "/signin", h.SignIn),

@@ -114,10 +114,10 @@ func New(o Options) (*Server, error) {
 	s.handlers = handlers.New(handlers.Options{Live: o.Live, History: o.History, Failures: o.Failures, Acceptances: o.Acceptances, Actions: o.Actions, Audit: o.Audit, Accounts: o.Accounts, SecureCookies: conf != nil || public.Scheme == "https", Systems: o.Systems, Version: o.Version,
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
-	h := router(routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)})
+	rt := routing{handlers: s.handlers, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)}
 	base, unbase := context.WithCancel(context.Background())
 	s.unbase = unbase
-	s.board = s.httpServer(base, h)
+	s.board = s.httpServer(base, router(rt, routes(s.handlers)))
 	s.board.TLSConfig = conf
 	s.board.RegisterOnShutdown(s.handlers.Close)
 	if s.opsLn != nil {
