@@ -155,7 +155,8 @@ func TestPruneEvidence(t *testing.T) {
 
 // laterThanEvidence undoes the migrations that came after that of the evidence.
 const laterThanEvidence = "DROP TABLE report_tokens; DROP TABLE report_runners; DROP TABLE report_tasks; DROP TABLE report_sequence;" +
-	"DROP TABLE acceptances; ALTER TABLE runners DROP COLUMN offer; DROP INDEX transitions_version;"
+	"DROP TABLE acceptances; ALTER TABLE runners DROP COLUMN offer; DROP INDEX transitions_version;" +
+	"DROP TABLE users; DROP TABLE sessions; DROP TABLE tokens;"
 
 // A file of the version before knows a fleet: counting begins with it.
 func TestMigrationCountsTheFleetThatIsThere(t *testing.T) {
