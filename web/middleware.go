@@ -46,7 +46,7 @@ func (rt routing) record(next echo.HandlerFunc) echo.HandlerFunc {
 		rt.metrics.request(c.Path(), status)
 		level := slog.LevelInfo
 		switch {
-		case status >= http.StatusInternalServerError && !errors.Is(err, store.ErrUnavailable):
+		case status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
 			level = slog.LevelError
 		case status < http.StatusBadRequest && (isStream(c) || isReport(c) || strings.HasPrefix(c.Path(), "/static")):
 			level = slog.LevelDebug

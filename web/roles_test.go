@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -139,9 +140,7 @@ var parameter = regexp.MustCompile(`:[a-z]+|\*`)
 func askAs(h http.Handler, who caller, method, path, accept string, script bool) *http.Response {
 	r := httptest.NewRequest(method, parameter.ReplaceAllString(path, "x"), nil)
 	r.RemoteAddr = "127.0.0.1:4000"
-	for k, v := range who.header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, who.header)
 	r.Header.Set("Accept", accept)
 	if script {
 		r.Header.Set("Datastar-Request", "true")

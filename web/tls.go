@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,15 +52,15 @@ func (c *certificates) load() error {
 
 // stat changes when one of the files does. Kubernetes replaces mounted files by way of a link, which gives them another time too.
 func (c *certificates) stat() string {
-	stamp := ""
+	var stamp strings.Builder
 	for _, f := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(f)
 		if err != nil {
 			return "" // it is being replaced
 		}
-		stamp += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")
+		fmt.Fprintln(&stamp, info.ModTime().UnixNano(), info.Size())
 	}
-	return stamp
+	return stamp.String()
 }
 
 // get answers a browser that connects.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"trackside/accounts"
 	"trackside/handlers"
 	"trackside/poller"
 	"trackside/poller/kube"
@@ -105,7 +106,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	who, signIn, err := s.authFlags.accounts(ctx, s.PublicURL, db, log)
+	who, signIn, err := s.accounts(ctx, s.PublicURL, db, log)
 	if err != nil {
 		return err
 	}
@@ -129,10 +130,15 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
+	s.chores(ctx, group, db, live, aliases, who, log)
+	return group.Wait()
+}
+
+// chores are what is done now and then.
+func (s serveCmd) chores(ctx context.Context, group *errgroup.Group, db *sqlite.DB, live *store.Live, aliases []string, who *accounts.Service, log *slog.Logger) {
 	group.Go(func() error { who.Run(ctx); return nil })
 	group.Go(func() error { s.retain(ctx, db, log); return nil })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
-	return group.Wait()
 }
 
 // acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.

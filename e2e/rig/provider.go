@@ -13,8 +13,10 @@ import (
 
 // The provider's people. Ada is in the groups platform and everyone, Bob in everyone; both have one password.
 const (
-	Ada, AdaMail     = "test-user@localhost", "test-user@zitadel.ch"
-	Bob, BobMail     = "test-user2", "test-user2@zitadel.ch"
+	Ada              = "test-user@localhost"
+	AdaMail          = "test-user@zitadel.ch"
+	Bob              = "test-user2"
+	BobMail          = "test-user2@zitadel.ch"
 	ProviderPassword = "verysecure"
 )
 
