@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 
@@ -83,12 +84,13 @@ func (h *Handlers) Recognise(c echo.Context) (release context.CancelFunc, err er
 	}
 	SetPerson(c, caller.Person)
 	c.Set(callerKey, caller)
-	if caller.Hold == "" || r.Method != "GET" {
+	if caller.Hold == "" || r.Method != http.MethodGet {
 		return func() {}, nil
 	}
-	ctx, release := h.accounts.Hold(r.Context(), caller.Hold)
+	ctx, letGo := h.accounts.Hold(r.Context(), caller.Hold)
 	c.SetRequest(r.WithContext(ctx))
-	return release, nil
+	// An error is answered after the release, and its page is rendered with the request's context.
+	return func() { letGo(); c.SetRequest(r) }, nil
 }
 
 // Challenge tells a program how to say who it is.

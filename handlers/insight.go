@@ -214,6 +214,8 @@ func (h *Handlers) AcceptFinding(c echo.Context) error {
 	if err := h.acceptances.Accept(c.Request().Context(), a); err != nil {
 		return err
 	}
+	h.enter(c, store.Entry{By: PersonOf(c), Verb: "accept", Ref: a.Ref, Object: store.Clean(a.Code+" "+a.Object, 200), Note: a.Note,
+		After: "accepted until " + a.Until.UTC().Format(time.RFC3339), Result: store.ResultDone})
 	return c.Redirect(http.StatusSeeOther, a.Ref.Path()+"#findings")
 }
 

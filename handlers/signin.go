@@ -184,7 +184,7 @@ func (h *Handlers) EnterWall(c echo.Context, token string) error {
 func (h *Handlers) enter(c echo.Context, e store.Entry) {
 	e.At = time.Now()
 	e.Ended = e.At
-	h.log.Info("account", "verb", e.Verb, "by", e.By.Name, "via", string(e.By.Via), "object", e.Object, "result", e.Result, "from", c.RealIP())
+	h.log.Info("somebody acted", "verb", e.Verb, "by", e.By.Name, "via", string(e.By.Via), "object", e.Object, "result", e.Result, "from", c.RealIP())
 	if h.audit == nil {
 		return
 	}
