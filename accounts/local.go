@@ -23,7 +23,8 @@ type local struct {
 	turns chan struct{}
 }
 
-// A person mistypes a few times; a program that guesses gets to 10 names and passwords a minute from an address, and to 4 a minute for a name.
+// A person mistypes a few times; a program that guesses gets to 10 names and passwords a minute from an address, and to 4 a minute for a name. What
+// fits costs no turn: behind a proxy all of a team have one address, and begin their day together.
 const (
 	addressBurst, addressEvery = 20, 6 * time.Second
 	nameBurst, nameEvery       = 10, 15 * time.Second
@@ -48,16 +49,17 @@ func (s *Service) SignIn(ctx context.Context, from netip.Addr, name, password st
 		return store.SignedIn{}, errNoLocal
 	}
 	name, bad := store.UserName(name)
-	now := time.Now()
-	wait := max(s.local.byAddress.take(network(from), now), s.local.byName.take(name, now))
-	if wait > 0 {
-		return store.SignedIn{}, &store.TooOften{After: wait}
+	if err := s.local.mayTry(from, name); err != nil {
+		return store.SignedIn{}, err
 	}
 	select {
 	case s.local.turns <- struct{}{}:
 		defer func() { <-s.local.turns }()
 	case <-ctx.Done():
 		return store.SignedIn{}, ctx.Err()
+	}
+	if err := s.local.mayTry(from, name); err != nil { // others may have failed while this one waited
+		return store.SignedIn{}, err
 	}
 	u, err := s.user(ctx, name, bad)
 	if err != nil {
@@ -70,9 +72,21 @@ func (s *Service) SignIn(ctx context.Context, from netip.Addr, name, password st
 		}
 	}
 	if !have.fits(password) || u.Hash == "" {
+		now := time.Now()
+		s.local.byAddress.take(network(from), now)
+		s.local.byName.take(name, now)
 		return store.SignedIn{}, errPassword
 	}
-	return s.begin(ctx, store.Person{Name: u.Name, Role: u.Role, Via: store.ViaLocal}, now.Add(s.cfg.Max))
+	return s.begin(ctx, store.Person{Name: u.Name, Role: u.Role, Via: store.ViaLocal}, time.Now().Add(s.cfg.Max))
+}
+
+// mayTry is *store.TooOften for an address or a name that has failed too often.
+func (l *local) mayTry(from netip.Addr, name string) error {
+	now := time.Now()
+	if wait := max(l.byAddress.wait(network(from), now), l.byName.wait(name, now)); wait > 0 {
+		return &store.TooOften{After: wait}
+	}
+	return nil
 }
 
 // user is the zero User where there is none of the name.
@@ -109,8 +123,19 @@ func newLimiter(burst int, every time.Duration) *limiter {
 	return &limiter{burst: burst, every: every, keys: map[string]*rate.Limiter{}}
 }
 
-// take takes a turn; what it returns is how long to wait where there is none.
-func (l *limiter) take(key string, now time.Time) time.Duration {
+// wait is how long to wait for a turn: nothing where there is one.
+func (l *limiter) wait(key string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x, ok := l.keys[key]
+	if !ok || x.TokensAt(now) >= 1 {
+		return 0
+	}
+	return time.Duration((1 - x.TokensAt(now)) * float64(l.every))
+}
+
+// take takes a turn; false where there is none.
+func (l *limiter) take(key string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	x, ok := l.keys[key]
@@ -121,10 +146,7 @@ func (l *limiter) take(key string, now time.Time) time.Duration {
 		x = rate.NewLimiter(rate.Every(l.every), l.burst)
 		l.keys[key] = x
 	}
-	if x.AllowN(now, 1) {
-		return 0
-	}
-	return time.Duration((1 - x.TokensAt(now)) * float64(l.every))
+	return x.AllowN(now, 1)
 }
 
 // forget makes room for some more: all keys go that have all their turns again, then some that have turns, and those without only when there is no other.

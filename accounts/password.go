@@ -85,6 +85,8 @@ func parsePHC(s string) (a argon, err error) {
 	if err1 != nil || err2 != nil || len(salt) < 8 || len(salt) > 64 || len(key) < 16 || len(key) > 64 {
 		return bad("its salt or key is no base64 of a fitting length")
 	}
-	a.salt, a.key = salt, key
+	if a.salt, a.key = salt, key; a.String() != s { // line breaks are skipped in decoding
+		return bad("it is written in an unusual way")
+	}
 	return a, nil
 }

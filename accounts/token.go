@@ -36,7 +36,7 @@ func newWord() string { return base64.RawURLEncoding.EncodeToString(random(secre
 // hashWord is the SHA-256 of the bytes of a session's word.
 func hashWord(word string) ([]byte, bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(word)
-	if err != nil || len(b) != secretBytes {
+	if err != nil || len(b) != secretBytes || base64.RawURLEncoding.EncodeToString(b) != word { // line breaks are skipped in decoding
 		return nil, false
 	}
 	sum := sha256.Sum256(b)
@@ -81,7 +81,8 @@ func parseAuthorization(values []string) (token string, ours bool, err error) {
 	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "UserKey") {
 		return "", false, nil
 	}
-	if token = strings.Trim(token, " \t"); token == "" {
+	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f }
+	if token = strings.Trim(token, " \t"); token == "" || strings.ContainsFunc(token, odd) {
 		return "", true, errHeader
 	}
 	return token, true, nil

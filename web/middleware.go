@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"trackside/static"
 	"trackside/store"
 )
 
@@ -119,10 +120,11 @@ func crossOrigin() echo.MiddlewareFunc {
 	}
 }
 
-// recognise says who makes the request. What runners call has tokens of its own, in the same header.
+// recognise says who makes the request. What runners call has tokens of its own, in the same header; what pages are made of tells nothing, and
+// may be kept by caches that must not keep a cookie with it.
 func (rt routing) recognise(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if strings.HasPrefix(c.Request().URL.Path, internalPath) {
+		if path := c.Request().URL.Path; strings.HasPrefix(path, internalPath) || strings.HasPrefix(path, static.Prefix) || path == iconPath {
 			return next(c)
 		}
 		release, err := rt.handlers.Recognise(c)
@@ -139,6 +141,9 @@ func (rt routing) recognise(next echo.HandlerFunc) echo.HandlerFunc {
 
 // internalPath begins the addresses of runners that report themselves.
 const internalPath = "/internal/"
+
+// iconPath is the tab's icon.
+const iconPath = "/icon.svg"
 
 // hosts are the names by which the board may be called; nil for any.
 type hosts map[string]bool

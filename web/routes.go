@@ -100,8 +100,8 @@ func pages(h *handlers.Handlers) []Route {
 // assets are what pages are made of; they tell nothing.
 func assets(h *handlers.Handlers) []Route {
 	return []Route{
-		read(store.Nobody, "/icon.svg", h.Icon),
-		read(store.Nobody, "/static/*", echo.WrapHandler(static.Handler())),
+		read(store.Nobody, iconPath, h.Icon),
+		read(store.Nobody, static.Prefix+"*", echo.WrapHandler(static.Handler())),
 	}
 }
 
