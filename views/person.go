@@ -56,6 +56,8 @@ func plainShell(f Frame, title string, now time.Time) shell {
 
 func (m SignInModel) problem() string { return upper(sentenceEnd(store.Clean(m.Problem, lineLimit))) }
 
+func (m SignInModel) name() string { return store.Clean(m.Name, nameLimit) }
+
 func sentenceEnd(s string) string {
 	if s == "" || s[len(s)-1] == '.' {
 		return s
@@ -81,6 +83,10 @@ type TokensModel struct {
 func (m TokensModel) shell() shell { return plainShell(m.Frame, "Tokens", m.Now) }
 
 func (m TokensModel) problem() string { return upper(sentenceEnd(store.Clean(m.Problem, lineLimit))) }
+
+func (m TokensModel) name() string { return store.Clean(m.Name, store.MaxTokenName) }
+
+func (m TokensModel) madeName() string { return store.Clean(m.MadeName, store.MaxTokenName) }
 
 // tokenRow is a token as the page shows it.
 type tokenRow struct {
