@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"trackside/store"
+	"trackside/views"
 )
 
 // Accounts knows who is who. Its errors are those of package store.
@@ -65,7 +66,7 @@ const callerKey = "trackside.caller"
 // is open for hours. One that acts is let finish.
 func (h *Handlers) Recognise(c echo.Context) (release context.CancelFunc, err error) {
 	if h.accounts == nil {
-		SetPerson(c, anyone)
+		h.know(c, store.Caller{Person: anyone})
 		return func() {}, nil
 	}
 	r := c.Request()
@@ -82,8 +83,7 @@ func (h *Handlers) Recognise(c echo.Context) (release context.CancelFunc, err er
 	if caller.Stale {
 		h.dropCookie(c, h.sessionCookie())
 	}
-	SetPerson(c, caller.Person)
-	c.Set(callerKey, caller)
+	r = h.know(c, caller)
 	if caller.Hold == "" || r.Method != http.MethodGet {
 		return func() {}, nil
 	}
@@ -91,6 +91,17 @@ func (h *Handlers) Recognise(c echo.Context) (release context.CancelFunc, err er
 	c.SetRequest(r.WithContext(ctx))
 	// An error is answered after the release, and its page is rendered with the request's context.
 	return func() { letGo(); c.SetRequest(r) }, nil
+}
+
+// know keeps who makes the request: for handlers, and in its context for the document around every page. Streams render without that context: what
+// they send is everybody's.
+func (h *Handlers) know(c echo.Context, caller store.Caller) *http.Request {
+	SetPerson(c, caller.Person)
+	c.Set(callerKey, caller)
+	r := c.Request()
+	r = r.WithContext(views.ForViewer(r.Context(), h.viewer(c)))
+	c.SetRequest(r)
+	return r
 }
 
 // Challenge tells a program how to say who it is.

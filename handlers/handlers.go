@@ -274,7 +274,7 @@ func release(b *bytes.Buffer) {
 func (h *Handlers) page(c echo.Context, status int, doc templ.Component) error {
 	b := buffers.Get().(*bytes.Buffer)
 	defer release(b)
-	if err := doc.Render(h.Context(c), b); err != nil {
+	if err := doc.Render(c.Request().Context(), b); err != nil {
 		return fmt.Errorf("rendering %s: %w", c.Path(), err)
 	}
 	recogniseBrowser(c)

@@ -206,8 +206,3 @@ func (h *Handlers) viewer(c echo.Context) views.Viewer {
 	}
 	return v
 }
-
-// Context carries what documents show of the person who asked. Streams have no such thing: what they send is everybody's.
-func (h *Handlers) Context(c echo.Context) context.Context {
-	return views.ForViewer(c.Request().Context(), h.viewer(c))
-}

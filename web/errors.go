@@ -140,18 +140,10 @@ func (rt routing) send(c echo.Context, p problem) error {
 	}
 	var b bytes.Buffer
 	m := views.ErrorModel{Frame: views.Frame{Version: rt.version}, Status: p.Status, Title: p.Title, Sentence: p.Detail, Next: p.next, Near: p.near}
-	if err := views.ErrorPage(m).Render(rt.context(c), &b); err != nil {
+	if err := views.ErrorPage(m).Render(c.Request().Context(), &b); err != nil {
 		return handlers.Write(c, p.Status, echo.MIMETextPlainCharsetUTF8, []byte(p.Detail+"\n"))
 	}
 	return handlers.Write(c, p.Status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
-}
-
-// context carries the person to the page; a test's routing has no handlers.
-func (rt routing) context(c echo.Context) context.Context {
-	if rt.handlers == nil {
-		return c.Request().Context()
-	}
-	return rt.handlers.Context(c)
 }
 
 func wantsJSON(accept string) bool {

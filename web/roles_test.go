@@ -232,7 +232,7 @@ func TestARefusalSpeaksTheClientsLanguage(t *testing.T) {
 		}
 	}
 	res = askAs(h, caller{header: cookie(w.words["operator"])}, http.MethodGet, "/tokens", "text/html", false)
-	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), "<p class=\"why\">This takes the role admin, and some-operator has the role operator.</p>") {
+	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), "<p class=\"why\">This takes the role admin, and some-operator has the role operator.</p>") || !strings.Contains(string(body), `data-role="operator"`) {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
 	res = askAs(h, caller{header: cookie(w.words["expired"])}, http.MethodGet, "/", "text/html", false)
