@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/playwright-community/playwright-go"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trackside/e2e/rig"
 )
@@ -32,16 +35,18 @@ func confirm(t *testing.T, p *rig.Page, says string) {
 	hidden(t, p.Locator("#act"), soon)
 }
 
-// remember keeps whatever the page says that is asked for and not yet seen.
-func remember(t *testing.T, p *rig.Page) {
+// work makes a pod that the runner runs as work, and answers with what ends it.
+func (f fixture) work(t *testing.T, name string) (end func()) {
 	t.Helper()
-	eval(t, p, `window.__moving = ''; new MutationObserver(() => { __moving += document.querySelector('.moving')?.textContent ?? '' }).observe(document, {childList: true, subtree: true, characterData: true})`)
-}
-
-func moved(t *testing.T, p *rig.Page, word string) {
-	t.Helper()
-	if eval(t, p, `new RegExp('`+word+`…\\s+\\d+ s').test(__moving)`) != true {
-		t.Errorf("the page did not say %s with its seconds: %v", word, eval(t, p, "__moving"))
+	pods := f.cluster.Client.CoreV1().Pods(f.ns)
+	_, err := pods.Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"trackside.dev/runner": f.name, "trackside.dev/workload": "true"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "registry.acme.example/e2e/work:v1"}}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	zero := int64(0)
+	return func() {
+		must(t, pods.Delete(t.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: &zero}))
 	}
 }
 
@@ -49,15 +54,20 @@ func TestHandsDisableAndEnable(t *testing.T) {
 	f := newRunner(t, cluster, "", "handy", "60s")
 	b := scoped(t, cluster, f.ns)
 	p, list := openLive(t, b, f.ref().Path()), openLive(t, b, "/")
-	remember(t, p)
+	end := f.work(t, "session-1")
+	has(t, p.Locator("#workloads"), "session-1", soon)
 	deed(t, p, "Disable")
+	has(t, p.Locator("#deed"), "session-1", soon)
 	has(t, p.Locator("#deed"), "Deployment "+f.ns+"/handy-agent", soon)
 	must(t, p.Locator("#deed [name=note]").Fill("node pool upgrade"))
-	must(t, p.Locator("#deed [value=now]").Check())
 	confirm(t, p, "was asked to go out of service")
+	for _, l := range []playwright.Locator{p.Locator(".moving"), f.row(list)} {
+		has(t, l, regexp.MustCompile(`disabling…\s+[1-9]\d* s`), soon)
+	}
+	has(t, p.Locator(".head .out"), "Work that runs is let finish.", soon)
+	end()
 	has(t, p.Locator(".head .state"), "disabled", switching)
 	hasNot(t, p.Locator(".head .state"), "disabling", soon)
-	moved(t, p, "disabling")
 	has(t, p.Locator(".head .out"), "Taken out of service by anonymous", soon)
 	has(t, p.Locator(".head .out"), "node pool upgrade. It comes back by itself in 3 h.", soon)
 	has(t, f.row(list), "anonymous: node pool upgrade", soon)

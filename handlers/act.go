@@ -196,6 +196,7 @@ func (h *Handlers) Act(c echo.Context) error {
 	if err != nil {
 		return h.unseen(v, ref, err)
 	}
+	patient(c, actTime)
 	form := actForm(c.Request().PostForm)
 	a := action(PersonOf(c), v, ref, form)
 	if err = cmp.Or(checkForm(v, form), a.Check()); err != nil {
@@ -210,6 +211,11 @@ func (h *Handlers) Act(c echo.Context) error {
 	}
 	m := views.NewDoneModel(v, ref, out, time.Now())
 	return h.page(c, http.StatusOK, views.DoneDeed(m))
+}
+
+// patient lets an answer take as long as what it tells of. A connection that cannot be told so is cut sooner, and its request sent again.
+func patient(c echo.Context, d time.Duration) {
+	_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(time.Now().Add(d + planTime))
 }
 
 func parseForm(r *http.Request) error {

@@ -22,6 +22,9 @@ import (
 // atOnce is how many runners of a request are looked at or acted on at the same time: enough to be quick, few enough for any API server.
 const atOnce = 6
 
+// manyTime bounds how long several runners may take together.
+const manyTime = 5 * time.Minute
+
 // bulk is what an address below /actions asks for.
 type bulk struct {
 	verb   store.Verb
@@ -74,6 +77,7 @@ func (h *Handlers) Bulk(c echo.Context) error {
 	if err != nil {
 		return h.unseen(b.verb, store.Ref{}, err)
 	}
+	patient(c, manyTime)
 	form := views.ActForm{Key: newKey()}
 	items, beyond := h.bulkItems(b)
 	h.planAll(c, b.verb, form, items)
@@ -152,6 +156,7 @@ func (h *Handlers) ActOnMany(c echo.Context) error {
 	if err != nil {
 		return h.unseen(b.verb, store.Ref{}, err)
 	}
+	patient(c, manyTime)
 	form := actForm(c.Request().PostForm)
 	chosen, err := h.chosen(c.Request().PostForm["ref"])
 	if err == nil {

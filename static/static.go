@@ -1,4 +1,4 @@
-// Package static is what the browser downloads: the style sheet, Datastar and three small scripts of our own, embedded under
+// Package static is what the browser downloads: the style sheet, Datastar and a few small scripts of our own, embedded under
 // names that hold a hash of their content, so that a browser may keep each of them for ever.
 package static
 

@@ -22,6 +22,14 @@ type ActForm struct {
 	Key, Note, For, Mode, Target, Incarnation, Confirm string
 }
 
+// clean makes what was sent fit to be shown again. Nothing that Kubernetes allows in a name is lost.
+func (f ActForm) clean() ActForm {
+	for _, s := range []*string{&f.Key, &f.Note, &f.For, &f.Mode, &f.Target, &f.Incarnation, &f.Confirm} {
+		*s = store.Clean(*s, lineLimit)
+	}
+	return f
+}
+
 // choiceOf is a value of a closed set with its words.
 type choiceOf struct {
 	Value, Text string
@@ -220,7 +228,7 @@ func NewActProblem(v store.Verb, ref store.Ref, problem string, now time.Time) A
 }
 
 func newActFrame(v store.Verb, ref store.Ref, r *store.Runner, f ActForm, problem string, now time.Time) ActModel {
-	m := ActModel{Verb: v, Ref: ref, Form: f, Problem: problemText(problem), deed: deedOf(v), name: newName(ref.Name).whole(), place: place(ref), now: now, terms: termChoices(f.For), mark: mark{"k", "not there"}}
+	m := ActModel{Verb: v, Ref: ref, Form: f.clean(), Problem: problemText(problem), deed: deedOf(v), name: newName(ref.Name).whole(), place: place(ref), now: now, terms: termChoices(f.For), mark: mark{"k", "not there"}}
 	if m.Form.Mode == "" {
 		m.Form.Mode = "drain"
 	}
@@ -239,10 +247,10 @@ func problemText(s string) string {
 }
 
 func (m *ActModel) setWork(ws []store.Workload) {
-	switch n := len(ws); {
-	case n == 0:
+	switch n := len(ws); n {
+	case 0:
 		m.workCount = "Nothing runs on it now."
-	case n == 1:
+	case 1:
 		m.workCount = "1 workload runs on it now:"
 	default:
 		m.workCount = strconv.Itoa(n) + " workloads run on it now:"

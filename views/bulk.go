@@ -102,7 +102,7 @@ type bulkLine struct {
 
 // NewBulkModel shows what an action would do, or did, to several runners. beyond counts those of the filter that are not among the items.
 func NewBulkModel(v store.Verb, f store.Filter, dead bool, items []BulkItem, beyond int, form ActForm, problem string, now time.Time) BulkModel {
-	m := BulkModel{Verb: v, Filter: f, Dead: dead, Form: form, Problem: problemText(problem), deed: deedOf(v), terms: termChoices(form.For), now: now, filters: filterWords(f)}
+	m := BulkModel{Verb: v, Filter: f, Dead: dead, Form: form.clean(), Problem: problemText(problem), deed: deedOf(v), terms: termChoices(form.For), now: now, filters: filterWords(f)}
 	if m.Form.Mode == "" {
 		m.Form.Mode = "drain"
 	}

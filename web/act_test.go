@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -214,9 +215,7 @@ func TestEveryVerbIsReadFromItsForm(t *testing.T) {
 		h := &hands{}
 		site := acting(t, h)
 		form, _ := formOf(t, site+alpha+"/actions/"+string(c.verb)+c.query)
-		for k, v := range c.fill {
-			form[k] = v
-		}
+		maps.Copy(form, c.fill)
 		res, body := send(t, site+alpha+"/actions/"+string(c.verb), form, false)
 		if res.StatusCode != http.StatusSeeOther || len(h.actions) != 1 || h.actions[0].Verb != c.verb || !c.want(h.actions[0]) {
 			t.Errorf("%s: %d %+v %.300s", c.verb, res.StatusCode, h.actions, body)
@@ -245,9 +244,7 @@ func TestWhatIsWrongIsSaidInTheFormAndNothingTypedIsLost(t *testing.T) {
 			h := &hands{do: func(store.Action) (store.Outcome, error) { return store.Outcome{}, c.err }}
 			site := acting(t, h)
 			form, _ := formOf(t, site+alpha+"/actions/disable")
-			for k, v := range c.fill {
-				form[k] = v
-			}
+			maps.Copy(form, c.fill)
 			res, body := send(t, site+alpha+"/actions/disable", form, script)
 			if want := map[bool]int{false: c.status, true: 200}[script]; res.StatusCode != want {
 				t.Errorf("%s, script %t: %d, not %d", c.name, script, res.StatusCode, want)

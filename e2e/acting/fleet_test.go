@@ -5,7 +5,6 @@ package acting
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -58,7 +57,7 @@ func newFleet(t *testing.T, runners ...string) *fleet {
 		rs = append(rs, runner(name))
 	}
 	f.live = store.NewLive(store.NewSnapshot(rs, []store.Source{{Cluster: "eu", Name: "Kubernetes API", State: store.SourceLive, Heard: time.Now()}}, time.Now()))
-	s, err := web.New(web.Options{Listen: "127.0.0.1:0", Live: f.live, Actions: f, Audit: f, Systems: []string{"kubiya"}, Version: "test", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := web.New(web.Options{Listen: "127.0.0.1:0", Live: f.live, Actions: f, Audit: f, Systems: []string{"kubiya"}, Version: "test", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
