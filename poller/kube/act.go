@@ -186,6 +186,9 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 		m.Until = time.Time{}
 	}
 	j := &job{reason: "DisabledByTrackside", said: "disabled", about: grips[0], traps: h.traps(a.Verb, grips, r)}
+	if a.Drain && !h.sw.Outlives {
+		j.traps = append(j.traps, store.Trap{Code: "takes-new-work", Why: "It takes new work until it is out of service: one that is never without work is never drained. Then disable it at once."})
+	}
 	if a.Drain && !h.sw.Outlives && h.busy() {
 		h.pullEarly(j, grips, m)
 		j.waits = store.Sentence(fmt.Sprintf("%s is taken out of service when its work has ended: %s.", a.Ref.Name, someWork(len(underWay(r)))))
