@@ -150,14 +150,33 @@ func serviceOf(sw systems.Switch, parts []part, customs []*custom, busy bool, no
 			s.requested = store.Disabled
 		}
 	}
-	if len(parts) > 0 && !slices.ContainsFunc(parts, func(p part) bool { return !p.object.Deleting && p.kind != "CronJob" }) &&
-		slices.ContainsFunc(parts, func(p part) bool { return p.object.Deleting }) {
-		s.requested = store.Deleting
-	}
-	if len(parts) == 0 && len(customs) > 0 && !slices.ContainsFunc(customs, func(c *custom) bool { return c.DeletionTimestamp == nil }) {
+	if goes(sw, parts, customs) {
 		s.requested = store.Deleting
 	}
 	return s
+}
+
+// goes reports whether everything that makes the runner is being deleted.
+func goes(sw systems.Switch, parts []part, customs []*custom) bool {
+	var all, pods []bool
+	for _, p := range parts {
+		switch p.kind {
+		case "CronJob":
+		case "Pod":
+			pods = append(pods, p.object.Deleting)
+		default:
+			all = append(all, p.object.Deleting)
+		}
+	}
+	for _, c := range customs {
+		if slices.Contains(sw.Deletes, c.kind) {
+			all = append(all, c.DeletionTimestamp != nil)
+		}
+	}
+	if len(all) == 0 {
+		all = pods // nothing would make them anew
+	}
+	return len(all) > 0 && !slices.Contains(all, false)
 }
 
 // wants reports whether a mark asks for something to be done now.

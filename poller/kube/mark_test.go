@@ -149,7 +149,7 @@ func TestPull(t *testing.T) {
 		t.Errorf("renewed: %v, %v", patch, err)
 	}
 	soon := later
-	soon.At = markedAt.Add(time.Second)
+	soon.At, soon.By = markedAt.Add(time.Second), "bob"
 	if _, err := pull(soon, true)(g); err == nil {
 		t.Error("a rival is not refused")
 	}

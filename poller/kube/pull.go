@@ -115,9 +115,9 @@ func pull(m marking, apply bool) func(*grip) (map[string]any, error) {
 	}
 }
 
-// rival is store.ErrConflict for an object that somebody else has just taken out of service.
+// rival is store.ErrConflict for an object that somebody else has just taken out of service. Who did it may think better of it.
 func rival(g *grip, m marking) error {
-	if !g.marked || g.broken || g.mark.Key == m.Key || g.mark.Phase == phaseEnabling {
+	if !g.marked || g.broken || g.mark.Key == m.Key || g.mark.By == m.By || g.mark.Phase == phaseEnabling {
 		return nil
 	}
 	if age := m.At.Sub(g.mark.At); age > seenAfter {
