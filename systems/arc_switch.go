@@ -25,10 +25,10 @@ func trapsARC(verb store.Verb, objects []Object) []store.Trap {
 	if !slices.ContainsFunc(objects, func(o Object) bool { return o.Kind == "Deployment" }) {
 		return nil
 	}
-	switch verb {
-	case store.VerbDisable:
+	if verb == store.VerbDisable {
 		return []store.Trap{{Code: "scale-sets-rest-on-it", Why: "All scale sets that this controller looks after stand still: jobs that run go on, and no runner is made or cleaned up."}}
-	case store.VerbDelete:
+	}
+	if verb == store.VerbDelete {
 		return []store.Trap{{Code: "scale-sets-rest-on-it", Why: "All scale sets that this controller looks after are left alone: nobody takes the finalizers off their objects, which then cannot be deleted."}}
 	}
 	return nil

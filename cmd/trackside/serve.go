@@ -67,11 +67,7 @@ const keepRollups = 400 * 24 * time.Hour
 
 // Run wires everything together and serves until the context ends.
 func (s serveCmd) Run(ctx context.Context) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	log := newLogger(os.Stderr, s.LogFormat, s.LogLevel)
-	klog.SetLogger(logr.FromSlogHandler(quiet{log.Handler()}))
+	log := s.prepare()
 	if err := static.Check(); err != nil {
 		return err
 	}
@@ -134,6 +130,16 @@ func (s serveCmd) Run(ctx context.Context) error {
 	group.Go(func() error { return desk.run(ctx) })
 	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
 	return group.Wait()
+}
+
+// prepare sets what holds for the whole process.
+func (s serveCmd) prepare() *slog.Logger {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	log := newLogger(os.Stderr, s.LogFormat, s.LogLevel)
+	klog.SetLogger(logr.FromSlogHandler(quiet{log.Handler()}))
+	return log
 }
 
 // acceptances is where findings can be accepted: nowhere on a board that is read only. What was accepted before holds there too.

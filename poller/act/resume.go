@@ -24,22 +24,27 @@ func (d *Desk) Resume(ctx context.Context) error {
 		return err
 	}
 	for _, k := range open {
-		c, first := d.join(k.Action.Key)
-		if !first {
-			continue
-		}
-		d.await(ctx, k.Action.Ref)
-		if ctx.Err() != nil {
-			return nil
-		}
-		d.cfg.Log.Info("an action that a crash cut short is taken up", "action", string(k.Action.Verb), "runner", k.Action.Ref.String(), "by", k.Action.By.Name)
-		c.kept, c.err = d.again(ctx, k)
-		d.mu.Lock()
-		delete(d.under, k.Action.Key)
-		d.mu.Unlock()
-		close(c.done)
+		d.resume(ctx, k)
 	}
 	return nil
+}
+
+// resume takes up one action, unless somebody who asked for it again has.
+func (d *Desk) resume(ctx context.Context, k store.Kept) {
+	c, first := d.join(k.Action.Key)
+	if !first {
+		return
+	}
+	if d.await(ctx, k.Action.Ref); ctx.Err() == nil {
+		d.cfg.Log.Info("an action that a crash cut short is taken up", "action", string(k.Action.Verb), "runner", k.Action.Ref.String(), "by", k.Action.By.Name)
+		c.kept, c.err = d.again(ctx, k)
+	} else {
+		c.err = fmt.Errorf("%w: the board is stopping; %s of %s is taken up when it is back", store.ErrUnavailable, k.Action.Verb, k.Action.Ref)
+	}
+	d.mu.Lock()
+	delete(d.under, k.Action.Key)
+	d.mu.Unlock()
+	close(c.done)
 }
 
 // again does an action that was begun before the program started.

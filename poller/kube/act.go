@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -42,6 +43,11 @@ func (c *Cluster) Plan(ctx context.Context, a store.Action, r *store.Runner) (st
 		return store.Plan{}, err
 	}
 	j, err := h.prepare(ctx, a, r)
+	if errors.Is(err, store.ErrForbidden) { // what cannot be looked at is told as what it would take
+		if traps := h.lacks(ctx, h.presumed(a.Verb)); len(traps) > 0 {
+			return store.Plan{Action: a, Work: underWay(r), Traps: traps}, nil
+		}
+	}
 	if err != nil {
 		return store.Plan{}, err
 	}
@@ -54,9 +60,27 @@ func (c *Cluster) Plan(ctx context.Context, a store.Action, r *store.Runner) (st
 	return p, nil
 }
 
+// presumed are the steps that an action would take as the caches show its objects.
+func (h *hand) presumed(verb store.Verb) (steps []step) {
+	objects, does := holds(h.sw, h.parts, h.customs), "patch"
+	if verb == store.VerbDelete {
+		objects, does = h.removed(), "delete"
+	}
+	for _, o := range objects {
+		for _, v := range []string{"get", does} {
+			steps = append(steps, step{verb: v, gvr: resourceOf(o.object.Kind), effect: store.Effect{Object: store.Object{Kind: o.object.Kind, Namespace: o.object.Namespace}}})
+		}
+	}
+	return steps
+}
+
 // Do does it. What it did before an error is in the outcome. Doing it again does what is left, and no more.
 func (c *Cluster) Do(ctx context.Context, a store.Action, r *store.Runner) (out store.Outcome, err error) {
-	defer c.hold(a.Ref)()
+	release, err := c.hold(ctx, a.Ref)
+	if err != nil {
+		return out, err
+	}
+	defer release()
 	h, err := c.hand(ctx, a.Ref, a.By)
 	if err != nil {
 		return out, err
@@ -112,12 +136,14 @@ func (h *hand) prepare(ctx context.Context, a store.Action, r *store.Runner) (*j
 		return h.removeWork(a)
 	case store.VerbProbe:
 		return h.probe(a)
+	case store.VerbAcknowledge: // is the board's own
 	}
 	return nil, fmt.Errorf("%w: a cluster has no way to %s a runner", store.ErrInvalid, a.Verb)
 }
 
-// hold keeps two actions on one runner apart, and the reconciler from both. Call what it returns.
-func (c *Cluster) hold(ref store.Ref) (release func()) {
+// hold keeps two actions on one runner apart, and the reconciler from both. Call what it returns. It is store.ErrUnavailable when the
+// context ends before it is this one's turn.
+func (c *Cluster) hold(ctx context.Context, ref store.Ref) (release func(), err error) {
 	c.acting.Lock()
 	turn := c.turns[ref]
 	if turn == nil {
@@ -125,8 +151,12 @@ func (c *Cluster) hold(ref store.Ref) (release func()) {
 		c.turns[ref] = turn
 	}
 	c.acting.Unlock()
-	turn <- struct{}{}
-	return func() { <-turn }
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: another action on %s is under way", store.ErrUnavailable, ref)
+	}
 }
 
 // underWay is the work of a runner that has not ended.
@@ -156,6 +186,9 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 		m.Until = time.Time{}
 	}
 	j := &job{reason: "DisabledByTrackside", said: "disabled", about: grips[0], traps: h.traps(a.Verb, grips, r)}
+	if a.Drain && !h.sw.Outlives {
+		j.traps = append(j.traps, store.Trap{Code: "takes-new-work", Why: "It takes new work until it is out of service: one that is never without work is never drained. Then disable it at once."})
+	}
 	if a.Drain && !h.sw.Outlives && h.busy() {
 		h.pullEarly(j, grips, m)
 		j.waits = store.Sentence(fmt.Sprintf("%s is taken out of service when its work has ended: %s.", a.Ref.Name, someWork(len(underWay(r)))))
@@ -307,7 +340,7 @@ func phased(g *grip) int {
 func (h *hand) wordBack(g *grip) (words string) {
 	for _, s := range g.lever.Settings {
 		v := g.value(s)
-		if s.IsOff(v) && !(g.marked && g.mark.Restore == nil && !g.broken) {
+		if s.IsOff(v) && !g.onlyMarked() {
 			v, _ = h.back(g, s)
 		}
 		words = joined(words, s.Word(v))

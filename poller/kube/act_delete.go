@@ -38,7 +38,11 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: h.traps(a.Verb, lives, r)}
 	var services []step
 	for _, g := range lives {
-		j.steps = append(j.steps, h.deleting(g.object.Kind, g.object.Namespace, g.object.Name, g.live.GetUID(), metav1.DeletePropagationForeground, "deleted"))
+		how := metav1.DeletePropagationForeground
+		if _, own := kinds[g.object.Kind]; !own { // the garbage collector may not know a kind that is young
+			how = metav1.DeletePropagationBackground
+		}
+		j.steps = append(j.steps, h.deleting(g.object.Kind, g.object.Namespace, g.object.Name, g.live.GetUID(), how, "deleted"))
 		j.goes = append(j.goes, g.name())
 		j.stays = append(j.stays, named(g)...)
 		if j.about == nil || j.about.object.Kind == "CronJob" || j.about.object.Kind == scalerKind {
@@ -231,7 +235,7 @@ func owner(live *unstructured.Unstructured, finalizer string) string {
 				Finalizers map[string]any `json:"f:finalizers"`
 			} `json:"f:metadata"`
 		}
-		if f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.Raw, &fields) != nil {
+		if f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		if _, ok := fields.Metadata.Finalizers[`v:"`+finalizer+`"`]; ok {

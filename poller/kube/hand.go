@@ -83,7 +83,7 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 	h := &hand{c: c, ref: ref, sys: sys, sw: sys.SwitchOf(), set: s, read: c.dynamic, write: c.dynamic, access: c.client, by: by}
 	o := observation{set: s, cluster: c, now: time.Now()}
 	h.parts = o.parts(sys, ref)
-	h.work = o.work(sys, ref, h.parts)
+	h.work = o.affected(sys, h.parts, o.work(sys, ref, h.parts))
 	h.customs = o.customs(sys, ref, h.parts)
 	if len(h.parts) == 0 && len(h.work) == 0 && !constitutes(sys, h.customs) {
 		return nil, fmt.Errorf("%w: nothing of runner %s is in the cluster", store.ErrNotFound, ref)

@@ -46,7 +46,7 @@ func readMark(annotations map[string]string) (m marking, marked, broken bool) {
 		return marking{}, false, false
 	}
 	if len(text) > maxMark || json.Unmarshal([]byte(text), &m) != nil || m.At.IsZero() {
-		return marking{By: "somebody", Note: "The annotation " + systems.AnnotationDisabled + " cannot be read: " + store.Clean(text, 80)}, true, true
+		return marking{By: "somebody", Note: store.Clean("The annotation "+systems.AnnotationDisabled+" cannot be read: "+text[:min(len(text), 200)], 160)}, true, true
 	}
 	m.By, m.Note, m.Key = store.Clean(m.By, 200), store.Clean(m.Note, store.MaxNote), store.Clean(m.Key, 128)
 	return m, true, false
@@ -129,7 +129,8 @@ func serviceOf(sw systems.Switch, parts []part, customs []*custom, busy bool, no
 	s := service{observed: store.Enabled, requested: store.Enabled}
 	m, marked, broken := leading(hs)
 	off := allOff(hs, marked && m.Phase != phaseDraining)
-	if off && !(marked && m.Drain && busy) && !slices.ContainsFunc(hs, func(h held) bool { return h.busy }) {
+	waits := marked && m.Drain && busy
+	if off && !waits && !slices.ContainsFunc(hs, func(h held) bool { return h.busy }) {
 		s.observed = store.Disabled
 	}
 	s.requested = s.observed
@@ -149,14 +150,33 @@ func serviceOf(sw systems.Switch, parts []part, customs []*custom, busy bool, no
 			s.requested = store.Disabled
 		}
 	}
-	if len(parts) > 0 && !slices.ContainsFunc(parts, func(p part) bool { return !p.object.Deleting && p.kind != "CronJob" }) &&
-		slices.ContainsFunc(parts, func(p part) bool { return p.object.Deleting }) {
-		s.requested = store.Deleting
-	}
-	if len(parts) == 0 && len(customs) > 0 && !slices.ContainsFunc(customs, func(c *custom) bool { return c.DeletionTimestamp == nil }) {
+	if goes(sw, parts, customs) {
 		s.requested = store.Deleting
 	}
 	return s
+}
+
+// goes reports whether everything that makes the runner is being deleted.
+func goes(sw systems.Switch, parts []part, customs []*custom) bool {
+	var all, pods []bool
+	for _, p := range parts {
+		switch p.kind {
+		case "CronJob":
+		case "Pod":
+			pods = append(pods, p.object.Deleting)
+		default:
+			all = append(all, p.object.Deleting)
+		}
+	}
+	for _, c := range customs {
+		if slices.Contains(sw.Deletes, c.kind) {
+			all = append(all, c.DeletionTimestamp != nil)
+		}
+	}
+	if len(all) == 0 {
+		all = pods // nothing would make them anew
+	}
+	return len(all) > 0 && !slices.Contains(all, false)
 }
 
 // wants reports whether a mark asks for something to be done now.

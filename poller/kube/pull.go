@@ -115,9 +115,9 @@ func pull(m marking, apply bool) func(*grip) (map[string]any, error) {
 	}
 }
 
-// rival is store.ErrConflict for an object that somebody else has just taken out of service.
+// rival is store.ErrConflict for an object that somebody else has just taken out of service. Who did it may think better of it.
 func rival(g *grip, m marking) error {
-	if !g.marked || g.broken || g.mark.Key == m.Key || g.mark.Phase == phaseEnabling {
+	if !g.marked || g.broken || g.mark.Key == m.Key || g.mark.By == m.By || g.mark.Phase == phaseEnabling {
 		return nil
 	}
 	if age := m.At.Sub(g.mark.At); age > seenAfter {
@@ -148,7 +148,7 @@ func (h *hand) letGo(g *grip) (map[string]any, error) {
 		put(patch, nil, "metadata", "annotations", systems.AnnotationDisabled)
 	}
 	for _, s := range g.lever.Settings {
-		if !s.IsOff(g.value(s)) || g.marked && g.mark.Restore == nil && !g.broken {
+		if !s.IsOff(g.value(s)) || g.onlyMarked() {
 			continue // it is on, or was marked only
 		}
 		v, ok := h.back(g, s)
@@ -164,6 +164,9 @@ func (h *hand) letGo(g *grip) (map[string]any, error) {
 	}
 	return patch, nil
 }
+
+// onlyMarked holds for an object whose fields were not changed yet.
+func (g *grip) onlyMarked() bool { return g.marked && g.mark.Restore == nil && !g.broken }
 
 // back is the value to give back: never fewer replicas than the autoscaler's least, and none where there were none.
 func (h *hand) back(g *grip, s systems.Setting) (any, bool) {

@@ -305,3 +305,35 @@ func TestTokens(t *testing.T) {
 		}
 	})
 }
+
+// A person's ping goes out at once, and only over an open channel.
+func TestPingNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		id := w.register(release("r")).Runner
+		w.pass(0)
+		ref := w.runner("r").Ref
+		if err := w.source.Ping(ref); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("without a channel: %v", err)
+		}
+		if err := w.source.Ping(store.Ref{Name: "gone"}); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("gone: %v", err)
+		}
+		l := w.listen(id, 0, false)
+		before := len(l.got)
+		if err := w.source.Ping(ref); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(l.got) != before+1 || l.got[before].Event != store.CommandPing {
+			t.Errorf("it was sent %+v", l.got)
+		}
+		w.ask(id, store.Disabled)
+		synctest.Wait()
+		if cmds := l.commands(); len(l.got) != before+2 || len(cmds) != 1 {
+			t.Errorf("a command brings a ping along: %+v", l.got)
+		}
+		l.close()
+	})
+}

@@ -1,0 +1,82 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"trackside/store"
+)
+
+// onFile keeps acknowledgements in memory.
+type onFile struct {
+	all   []store.Acknowledgement
+	ended int
+	full  error
+}
+
+func (o *onFile) Acknowledgements(context.Context) ([]store.Acknowledgement, error) {
+	return o.all, o.full
+}
+func (o *onFile) Acknowledge(context.Context, store.Acknowledgement) error { return o.full }
+func (o *onFile) EndAcknowledgement(context.Context, store.Acknowledgement) error {
+	o.ended++
+	return nil
+}
+
+// Who is on a failure is shown until the runner recovers, after a restart too; the page ends it in the very step in which it recovers.
+func TestAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ref := store.Ref{Cluster: "c", Name: "r"}
+		kept := &onFile{all: []store.Acknowledgement{{Ref: ref, By: "ada", At: time.Now()}}}
+		a, err := NewAcknowledged(t.Context(), kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		<-a.Wake()
+		snap := &store.Snapshot{}
+		look := func(health store.Health) {
+			t.Helper()
+			touched := a.Observe(snap, nil, time.Now())
+			if health != store.Unknown {
+				touched.Runners = []*store.Runner{{Ref: ref, Verdict: store.Verdict{Health: health, Why: "x"}}}
+			}
+			snap, _ = store.Apply(snap, touched, time.Now())
+		}
+		by := func() string { x, _ := snap.Acknowledged(ref); return x.By }
+		look(store.Unhealthy)
+		if by() != "ada" {
+			t.Errorf("restored: %q", by())
+		}
+		if err := a.Acknowledge(ctx, store.Acknowledgement{Ref: ref, By: "bob", At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		<-a.Wake()
+		look(store.Degraded)
+		if by() != "bob" {
+			t.Errorf("taken over: %q", by())
+		}
+		look(store.Healthy)
+		if by() != "" {
+			t.Errorf("recovered: %q", by())
+		}
+		look(store.Unknown)
+		synctest.Wait()
+		if kept.ended != 1 {
+			t.Errorf("ended %d times", kept.ended)
+		}
+		kept.full = store.ErrUnavailable
+		if err := a.Acknowledge(ctx, store.Acknowledgement{Ref: ref, By: "eve"}); !errors.Is(err, store.ErrUnavailable) {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
