@@ -22,7 +22,7 @@ func (s serveCmd) manifests(targets []target, db *sqlite.DB) (handlers.ManifestO
 	for _, t := range targets {
 		all = append(all, manifests.Target{Alias: t.alias, REST: t.config})
 	}
-	service, err := manifests.New(all, false)
+	service, err := manifests.New(all, s.Impersonate)
 	return handlers.ManifestOptions{Manifests: service, Running: service, Links: db, Clusters: aliasesOf(targets), ReadOnly: s.ReadOnly}, err
 }
 
