@@ -71,3 +71,14 @@ type Person struct {
 	// Token is the id of the API token that was used; blank without one.
 	Token string
 }
+
+// CheckImpersonation is ErrForbidden for somebody whom the board must never be towards a cluster: a name or a group that begins with
+// system: is Kubernetes' own, and may do what nobody meant to give.
+func (p Person) CheckImpersonation() error {
+	for _, name := range append([]string{p.Name}, p.Groups...) {
+		if strings.HasPrefix(name, "system:") {
+			return fmt.Errorf("%w: %s bears a name or is in a group that begins with system:, which is Kubernetes' own; the board impersonates none of those", ErrForbidden, Clean(p.Name, 80))
+		}
+	}
+	return nil
+}

@@ -83,8 +83,10 @@ func (f *follower) event() (e api.Event) {
 	return e
 }
 
+// flip is one transition. Each has a sentence of its own: a transition that says the same within a millisecond is recorded once.
 func flip(w *world, i int) {
-	w.publish(store.Touched{Runners: []*store.Runner{made("eu", "agyn", "platform", "k8s-runner", []store.Health{store.Healthy, store.Unhealthy}[i%2])}})
+	w.publish(store.Touched{Runners: []*store.Runner{made("eu", "agyn", "platform", "k8s-runner", []store.Health{store.Healthy, store.Unhealthy}[i%2],
+		func(r *store.Runner) { r.Why = store.Sentence(fmt.Sprintf("This is flip %d.", i)) })}})
 }
 
 func TestStreamBeginsNowAndResumes(t *testing.T) {

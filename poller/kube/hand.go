@@ -99,9 +99,8 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 
 // impersonate lets the person act in their own name: the cluster's roles decide, and its audit log names them.
 func (h *hand) impersonate(p store.Person) error {
-	// Kubernetes' own users and groups, such as system:masters, are nobody's who signs in.
-	if own := slices.IndexFunc(append([]string{p.Name}, p.Groups...), func(n string) bool { return strings.HasPrefix(n, "system:") }); own >= 0 {
-		return fmt.Errorf("%w: %s bears a name or is in a group that begins with system:, which is Kubernetes' own; the board impersonates none of those", store.ErrForbidden, store.Clean(p.Name, 80))
+	if err := p.CheckImpersonation(); err != nil {
+		return err
 	}
 	as := rest.CopyConfig(h.c.rest)
 	as.Impersonate = rest.ImpersonationConfig{UserName: p.Name, Groups: p.Groups}

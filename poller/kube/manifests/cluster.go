@@ -81,6 +81,9 @@ func (s *Service) asker(alias string, by store.Person) (asker, error) {
 	}
 	cfg := t.config
 	if s.impersonate && by.Name != "" {
+		if err := by.CheckImpersonation(); err != nil {
+			return asker{}, err
+		}
 		cfg = rest.CopyConfig(cfg)
 		cfg.Impersonate = rest.ImpersonationConfig{UserName: by.Name, Groups: by.Groups}
 	}
