@@ -432,5 +432,4 @@ func (m FindingsModel) namespace() string {
 // insightLinks stand in the header of every page.
 var insightLinks = []struct{ Href, Class, Word string }{
 	{"/findings", classFindings, "Findings"}, {"/versions", classVersions, "Versions"}, {"/place", classPlace, "Place"},
-	{"/manifests", classManifests, "Manifests"},
 }
