@@ -118,6 +118,9 @@ type Source struct {
 // Alias is the cluster under which its runners stand on the board.
 func (s *Source) Alias() string { return s.cfg.Alias }
 
+// Reports implements poller.Reporter.
+func (s *Source) Reports() string { return s.cfg.Alias }
+
 // New reads back the runners that reported before. Errors are those of the book.
 func New(ctx context.Context, cfg Config) (*Source, error) {
 	cfg.Late, cfg.Lost, cfg.Forget = orElse(cfg.Late, DefaultLate), orElse(cfg.Lost, DefaultLost), orElse(cfg.Forget, DefaultForget)
