@@ -102,6 +102,7 @@ func TestAcceptAFinding(t *testing.T) {
 	has(t, fleet.Locator("#accepted"), "the vendor's image has no other", soon)
 	counts(t, f.row(row).Locator("a.doubt"), 0, soon)
 
+	must(t, p.Locator("#findings > details > summary").Click())
 	must(t, item.Locator("button:text('Withdraw')").Click())
 	isLive(t, p)
 	has(t, fleet.Locator("#g-readiness-probe-tcp"), f.name, soon)
