@@ -102,6 +102,13 @@ func TestAcceptAFinding(t *testing.T) {
 	has(t, fleet.Locator("#accepted"), "the vendor's image has no other", soon)
 	counts(t, f.row(row).Locator("a.doubt"), 0, soon)
 
+	must(t, p.Locator("#findings > details > summary").Click())
+	must(t, item.Locator("button:text('Withdraw')").Click())
+	isLive(t, p)
+	has(t, fleet.Locator("#g-readiness-probe-tcp"), f.name, soon)
+	counts(t, fleet.Locator("#accepted"), 0, soon)
+	has(t, f.row(row).Locator("a.doubt"), "1 finding", soon)
+
 	// Given again, for a moment: an instant may be told too.
 	ref := f.ref()
 	res, err := http.PostForm(b.URL+"/findings/accept", url.Values{"cluster": {ref.Cluster}, "system": {ref.System}, "namespace": {ref.Namespace}, "name": {ref.Name},

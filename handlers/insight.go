@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -23,6 +22,8 @@ import (
 type Acceptances interface {
 	// Accept is store.ErrInvalid for an acceptance that nobody could mean.
 	Accept(ctx context.Context, a store.Acceptance) error
+	// Withdraw ends one now; store.ErrNotFound where none holds.
+	Withdraw(ctx context.Context, a store.Acceptance) error
 }
 
 // Versions reads since when each runner and component has its version. A History may be one too.
@@ -188,52 +189,4 @@ func (h *Handlers) PlaceStream(c echo.Context) error {
 	}
 	return h.stream(c, &insightPage{h: h, key: "/place?" + form.Encode(), touched: views.PlaceTouched,
 		main: func(s *store.Snapshot) templ.Component { return views.PlaceMain(h.placeModel(s, n, form)) }})
-}
-
-// AcceptFinding accepts a finding for a while: a form with cluster, system, namespace and name of the runner, code, object, note and until, a
-// date or an RFC 3339 instant. It answers with the runner's page.
-func (h *Handlers) AcceptFinding(c echo.Context) error {
-	if h.acceptances == nil {
-		return fmt.Errorf("%w: this board was started with --read-only, so nothing can be accepted here", store.ErrForbidden)
-	}
-	if err := c.Request().ParseForm(); err != nil {
-		return fmt.Errorf("%w: the form cannot be read: %w", store.ErrInvalid, err)
-	}
-	a, err := acceptance(c.Request().PostForm)
-	if err != nil {
-		return err
-	}
-	snap := h.live.Current()
-	r, err := snap.Runner(a.Ref)
-	if err != nil {
-		return &NoRunner{Err: err, Near: snap.Near(a.Ref, 5)}
-	}
-	if !views.HasFinding(r, h.newest(snap), a.Code, a.Object) {
-		return fmt.Errorf("%w: %s has no finding %s of %s; it may have been mended meanwhile", store.ErrConflict, a.Ref, store.Clean(a.Code, 100), store.Clean(a.Object, 100))
-	}
-	if err := h.acceptances.Accept(c.Request().Context(), a); err != nil {
-		return err
-	}
-	h.enter(c, store.Entry{By: PersonOf(c), Verb: "accept", Ref: a.Ref, Object: store.Clean(a.Code+" "+a.Object, 200), Note: a.Note,
-		After: "accepted until " + a.Until.UTC().Format(time.RFC3339), Result: store.ResultDone})
-	return c.Redirect(http.StatusSeeOther, a.Ref.Path()+"#findings")
-}
-
-// acceptance reads the form.
-func acceptance(form url.Values) (a store.Acceptance, err error) {
-	a.Ref = store.Ref{Cluster: form.Get("cluster"), System: form.Get("system"), Namespace: form.Get("namespace"), Name: form.Get("name")}
-	a.Code, a.Object = form.Get("code"), form.Get("object")
-	a.Note = store.Clean(form.Get("note"), store.MaxNote+1)
-	a.Until, err = endOf(strings.TrimSpace(form.Get("until")))
-	return a, err
-}
-
-// endOf reads when an acceptance ends: an instant, or a day, whose beginning in UTC it is.
-func endOf(s string) (time.Time, error) {
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%w: %q is neither a day such as 2026-12-31 nor an instant such as 2026-12-31T18:00:00Z", store.ErrInvalid, store.Clean(s, 40))
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +20,9 @@ import (
 
 // accepts is an Acceptances that keeps what it is given, and a History of versions.
 type accepts struct {
-	given []store.Acceptance
-	err   error
+	given   []store.Acceptance
+	entries []store.Entry
+	err     error
 }
 
 func (a *accepts) Accept(_ context.Context, x store.Acceptance) error {
@@ -29,6 +31,25 @@ func (a *accepts) Accept(_ context.Context, x store.Acceptance) error {
 	}
 	a.given = append(a.given, x)
 	return a.err
+}
+
+func (a *accepts) Withdraw(_ context.Context, x store.Acceptance) error {
+	n := len(a.given)
+	a.given = slices.DeleteFunc(a.given, func(y store.Acceptance) bool { return x.Compare(y) == 0 })
+	if a.err == nil && len(a.given) == n {
+		return store.ErrNotFound
+	}
+	return a.err
+}
+
+// Enter and Entries make it an Audit.
+func (a *accepts) Enter(_ context.Context, e store.Entry) (int64, error) {
+	a.entries = append(a.entries, e)
+	return int64(len(a.entries)), nil
+}
+
+func (a *accepts) Entries(context.Context, store.EntryFilter, int) ([]store.Entry, error) {
+	return a.entries, nil
 }
 
 func (a *accepts) Transitions(context.Context, store.Ref, int) ([]store.Event, error) {
@@ -44,7 +65,7 @@ func insightSite(t *testing.T, w *world, a *accepts) string {
 	t.Helper()
 	o := Options{Live: w.live, Systems: []string{"kubiya", "agyn", "labelled"}, Log: slog.New(slog.DiscardHandler)}
 	if a != nil {
-		o.History, o.Acceptances = a, a
+		o.History, o.Acceptances, o.Audit = a, a, a
 	}
 	h := New(o)
 	e := echo.New()
@@ -62,6 +83,7 @@ func insightSite(t *testing.T, w *world, a *accepts) string {
 		e.GET(path, f)
 	}
 	e.POST("/findings/accept", h.AcceptFinding)
+	e.POST("/findings/withdraw", h.WithdrawAcceptance)
 	srv := httptest.NewServer(e)
 	t.Cleanup(func() { h.Close(); srv.CloseClientConnections(); srv.Close() })
 	return srv.URL
@@ -175,6 +197,33 @@ func TestAcceptFinding(t *testing.T) {
 		t.Errorf("a disk that is away: %d", status)
 	}
 	if status, body, _ := post(t, insightSite(t, w, nil)+"/findings/accept", form("", "")); status != http.StatusForbidden || !strings.Contains(body, "--read-only") {
+		t.Errorf("read only: %d %s", status, body)
+	}
+}
+
+func TestWithdrawAcceptance(t *testing.T) {
+	w := newWorld(20)
+	r := found(w)
+	w.apply(store.Touched{Runners: []*store.Runner{r}})
+	a := &accepts{}
+	base := insightSite(t, w, a)
+	form := url.Values{"cluster": {r.Ref.Cluster}, "system": {r.Ref.System}, "namespace": {r.Ref.Namespace}, "name": {r.Ref.Name}, "code": {"privileged"},
+		"object": {"deployment/x"}, "note": {"it builds images"}, "until": {time.Now().Add(48 * time.Hour).UTC().Format(time.DateOnly)}}
+	if status, body, _ := post(t, base+"/findings/withdraw", form); status != http.StatusNotFound {
+		t.Errorf("nothing is accepted: %d %s", status, body)
+	}
+	if status, body, _ := post(t, base+"/findings/accept", form); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, body)
+	}
+	w.apply(store.Touched{Accepted: &a.given})
+	if status, body, to := post(t, base+"/findings/withdraw", form); status != http.StatusSeeOther || to != r.Ref.Path()+"#findings" || len(a.given) != 0 {
+		t.Errorf("%d %s %s; there hold %v", status, body, to, a.given)
+	}
+	if len(a.entries) != 2 || a.entries[0].Verb != "accept" || a.entries[1].Verb != "withdraw" || a.entries[1].Ref != r.Ref ||
+		a.entries[1].Object != "privileged deployment/x" || a.entries[1].Note != "it builds images" || a.entries[1].Before != a.entries[0].After {
+		t.Errorf("the audit says %+v", a.entries)
+	}
+	if status, body, _ := post(t, insightSite(t, w, nil)+"/findings/withdraw", form); status != http.StatusForbidden || !strings.Contains(body, "--read-only") {
 		t.Errorf("read only: %d %s", status, body)
 	}
 }

@@ -16,6 +16,8 @@ type Ledger interface {
 	Acceptances(ctx context.Context) ([]store.Acceptance, error)
 	// Accept keeps one, in place of the one of the same runner, code and object.
 	Accept(ctx context.Context, a store.Acceptance) error
+	// Withdraw forgets the one of the same runner, code and object; store.ErrNotFound where there is none.
+	Withdraw(ctx context.Context, a store.Acceptance) error
 }
 
 // Accepted is the source of what people have accepted: it hands the acceptances that hold to the snapshot, and takes each back when it ends.
@@ -64,6 +66,21 @@ func (a *Accepted) Accept(ctx context.Context, x store.Acceptance) error {
 	defer a.mu.Unlock()
 	a.all = slices.DeleteFunc(a.all, func(y store.Acceptance) bool { return x.Compare(y) == 0 })
 	a.all = append(a.all, x)
+	signal(a.wake)
+	signal(a.again)
+	return nil
+}
+
+// Withdraw ends the acceptance of that runner, code and object now. It is store.ErrNotFound where none holds, otherwise the ledger's error.
+func (a *Accepted) Withdraw(ctx context.Context, x store.Acceptance) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	if err := a.ledger.Withdraw(ctx, x); err != nil {
+		return fmt.Errorf("withdrawing the acceptance of %s of %s: %w", store.Clean(x.Code, 100), x.Ref, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = slices.DeleteFunc(a.all, func(y store.Acceptance) bool { return x.Compare(y) == 0 })
 	signal(a.wake)
 	signal(a.again)
 	return nil

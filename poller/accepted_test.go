@@ -27,6 +27,15 @@ func (l *ledger) Accept(_ context.Context, a store.Acceptance) error {
 	return l.err
 }
 
+func (l *ledger) Withdraw(_ context.Context, a store.Acceptance) error {
+	n := len(l.kept)
+	l.kept = slices.DeleteFunc(l.kept, func(x store.Acceptance) bool { return x.Compare(a) == 0 })
+	if l.err == nil && len(l.kept) == n {
+		return store.ErrNotFound
+	}
+	return l.err
+}
+
 func acceptance(object string, until time.Time) store.Acceptance {
 	return store.Acceptance{Ref: store.Ref{Cluster: "c", System: "s", Name: "n"}, Code: "probe", Object: object, Note: "known", Until: until}
 }
@@ -82,6 +91,33 @@ func TestAnAcceptanceIsShownUntilItEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestAnAcceptanceIsWithdrawn(t *testing.T) {
+	l := &ledger{kept: []store.Acceptance{acceptance("a", time.Now().Add(time.Hour)), acceptance("b", time.Now().Add(time.Hour))}}
+	a, err := poller.NewAccepted(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Observe(nil, nil, time.Now())
+	<-a.Wake()
+	if err := a.Withdraw(t.Context(), acceptance("a", time.Time{})); err != nil {
+		t.Fatal(err)
+	}
+	<-a.Wake()
+	if o := a.Observe(nil, nil, time.Now()); o.Accepted == nil || len(*o.Accepted) != 1 || (*o.Accepted)[0].Object != "b" {
+		t.Errorf("there hold %v", o.Accepted)
+	}
+	if err := a.Withdraw(t.Context(), acceptance("a", time.Time{})); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+	l.err = store.ErrUnavailable
+	if err := a.Withdraw(t.Context(), acceptance("b", time.Time{})); !errors.Is(err, store.ErrUnavailable) {
+		t.Error(err)
+	}
+	if o := a.Observe(nil, nil, time.Now()); o.Accepted != nil {
+		t.Errorf("what is still kept is taken back: %v", *o.Accepted)
+	}
 }
 
 func TestAcceptRefuses(t *testing.T) {

@@ -173,19 +173,9 @@ func (j *joint) hear(t store.Touched, work map[store.Ref]bool) (moved bool) {
 // hold keeps runners of witnesses alone back until every cluster has spoken, or was found not to answer. It reports whether that
 // has just ended.
 func (j *joint) hold(prev *store.Snapshot, t store.Touched) bool {
-	held := false
-	states := map[[2]string]store.SourceState{}
-	for _, s := range slices.Concat(prev.Sources, t.Sources) {
-		if !j.aliases[s.Cluster] {
-			states[[2]string{s.Cluster, s.Name}] = s.State
-		}
-	}
-	for _, state := range states {
-		held = held || state == store.SourceRestored
-	}
 	was := j.held
-	j.held = held
-	return was && !held
+	j.held = restoring(prev, t, j.aliases)
+	return was && !j.held
 }
 
 // settle finds anew which runner each testimony is about, and marks those for which that changed.

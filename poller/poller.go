@@ -60,6 +60,7 @@ type Poller struct {
 	overflow   bool      // changes were dropped unrecorded: every runner is to be written anew
 	discarded  []store.Ref
 	joint      *joint
+	self       *self
 }
 
 // New makes a poller. A nil observer is allowed.
@@ -68,7 +69,7 @@ func New(live *store.Live, recorder Recorder, log *slog.Logger, published Observ
 		published = func(time.Duration, int) {}
 	}
 	return &Poller{live: live, recorder: recorder, sources: sources, log: log, published: published, deadlines: newDeadlines(),
-		joint: newJoint(sources)}
+		joint: newJoint(sources), self: newSelf(sources)}
 }
 
 // Discard takes runners off the board and out of the records: those of a cluster that is not watched any more. Call it before Run.
@@ -154,13 +155,13 @@ func coalesce(ctx context.Context, wake <-chan struct{}) bool {
 func (p *Poller) step(ctx context.Context, now time.Time) {
 	start := time.Now()
 	prev := p.live.Current()
-	due := p.deadlines.due(now)
+	due := p.self.due(p.deadlines.due(now))
 	t := store.Touched{Gone: p.discarded}
 	p.discarded = nil
 	for _, s := range p.sources {
 		t.Add(s.Observe(prev, due, now))
 	}
-	t = p.joint.compose(prev, t, due, now)
+	t = p.self.compose(prev, p.joint.compose(prev, t, due, now))
 	t.History = &p.history
 	next, changes := store.Apply(prev, t, now)
 	for _, r := range t.Runners {

@@ -181,7 +181,7 @@ type Entry struct {
 	ID int64
 	At time.Time
 	By Person
-	// Verb is an action's, or another word: manifest-link, manifest-download, manifest-apply, accept, token-create, sign-in …
+	// Verb is an action's, or another word: manifest-link, manifest-download, manifest-apply, accept, withdraw, token-create, sign-in …
 	Verb string
 	// Ref is the runner; zero where it is about none. Object names what else it is about.
 	Ref           Ref
@@ -192,6 +192,12 @@ type Entry struct {
 	Result, Problem string
 	Ended           time.Time
 }
+
+// The words of entries about findings.
+const (
+	VerbAccept   = "accept"
+	VerbWithdraw = "withdraw"
+)
 
 // The results of an entry.
 const (

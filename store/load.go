@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Load is how much work a runner carries, counted while Trackside watches it: pods that are no part of a component and have not ended.
 type Load struct {
@@ -33,10 +36,10 @@ func (l Load) next(n int, now time.Time) Load {
 	return l
 }
 
-// carried counts the work of a runner that has not ended. The phases are Kubernetes'.
+// carried counts the work of a runner that has not ended. The phases are Kubernetes', or those of a reported task in lower case.
 func (r *Runner) carried() (n int) {
 	for i := range r.Workloads {
-		if w := &r.Workloads[i]; w.Component == "" && w.Phase != "Succeeded" && w.Phase != "Failed" {
+		if w := &r.Workloads[i]; w.Component == "" && !strings.EqualFold(w.Phase, "Succeeded") && !strings.EqualFold(w.Phase, "Failed") {
 			n++
 		}
 	}

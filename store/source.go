@@ -26,6 +26,8 @@ type Source struct {
 	Every time.Duration
 	// Problem is a sentence: what failed and what to do; blank while live.
 	Problem string
+	// Note is what else it tells of itself now, such as work that waits; blank for nothing. It is not kept on disk.
+	Note Sentence
 	// Limits are sentences: what this source does not show, and why, such as a forbidden list.
 	Limits []string
 	// Scope says in words what is looked for and where, for the page of an empty fleet.

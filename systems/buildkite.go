@@ -81,7 +81,7 @@ func assessBuildkite(v *View) {
 	for _, w := range v.works() {
 		pod := v.Pods[w.UID]
 		switch {
-		case cannotStart(w.Raw) != store.NoReason && w.Health == store.Degraded:
+		case CannotStart(w.Raw) != store.NoReason && w.Health == store.Degraded:
 			buildkiteImageFails(w, pod, v.Now)
 		case w.Phase == string(corev1.PodFailed) || w.Phase == string(corev1.PodSucceeded):
 			if verdict, ok := buildkiteEnd(w, pod); ok {
@@ -95,7 +95,7 @@ func assessBuildkite(v *View) {
 
 // buildkiteImageFails makes a failed pull a verdict before the controller deletes the pod; anything else has the common grace.
 func buildkiteImageFails(w *store.Workload, pod *corev1.Pod, now time.Time) {
-	if cannotStart(w.Raw) != store.ImagePullFailed || pod.Status.StartTime == nil {
+	if CannotStart(w.Raw) != store.ImagePullFailed || pod.Status.StartTime == nil {
 		needs(w, now)
 		return
 	}

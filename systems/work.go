@@ -37,8 +37,9 @@ func exitOf(pod *corev1.Pod, container string) *corev1.ContainerStateTerminated 
 	return s.LastTerminationState.Terminated
 }
 
-// cannotStart classes what keeps a container from starting, NoReason for anything else.
-func cannotStart(raw string) store.Reason {
+// CannotStart classes what the kubelet says keeps a container from starting, by the raw reason; NoReason for anything else. It is the one
+// list of these reasons.
+func CannotStart(raw string) store.Reason {
 	switch raw {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError", "ErrImageNeverPull":
 		return store.ImagePullFailed
@@ -51,7 +52,7 @@ func cannotStart(raw string) store.Reason {
 // needs makes a failure of a sidecar's that keeps it from starting a failure of the work, where the work cannot go on without it. It
 // has the pod's grace like any other.
 func needs(w *store.Workload, now time.Time) {
-	reason := cannotStart(w.Raw)
+	reason := CannotStart(w.Raw)
 	if w.Health != store.Degraded || reason == store.NoReason {
 		return
 	}

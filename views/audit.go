@@ -15,7 +15,7 @@ import (
 const AuditPageSize = 100
 
 // auditVerbs are the words of entries that are no action on a runner; the form offers them beside the verbs.
-var auditVerbs = []string{"manifest-link", "manifest-download", "manifest-apply", "accept", "token-create", "token-revoke", "sign-in", "sign-out"}
+var auditVerbs = []string{"manifest-link", "manifest-download", "manifest-apply", store.VerbAccept, store.VerbWithdraw, "token-create", "token-revoke", "sign-in", "sign-out"}
 
 // ParseAudit reads the query of /audit: by, verb, cluster, runner, q, since, until and before. since and until are days, or RFC 3339
 // instants; a day as until is meant whole. Any person, verb or runner is accepted, so that links live on.

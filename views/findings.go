@@ -122,6 +122,8 @@ type findingPlace struct {
 	Object, Field string
 	// Why is blank where the group's says it.
 	Why []store.Part
+	// Fix is blank where it is the group's.
+	Fix string
 }
 
 // acceptedView is a finding that somebody lives with.
@@ -258,6 +260,9 @@ func (i *findingItem) add(g *findingGroup, x *store.Finding) {
 	p := findingPlace{Object: store.Clean(x.Object, nameLimit), Field: store.Clean(x.Field, lineLimit)}
 	if why := parts(x.Why); !slices.Equal(why, g.Why) {
 		p.Why = why
+	}
+	if fix := store.Clean(x.Fix, lineLimit); fix != g.Fix {
+		p.Fix = fix
 	}
 	i.Places = append(i.Places, p)
 }

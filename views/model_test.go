@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,13 @@ func TestSourcesSay(t *testing.T) {
 	}
 	if d.Find("#sources .d time[data-for]").Length() != 2 {
 		t.Error("since when is missing")
+	}
+	noted := *s
+	noted.Sources = slices.Clone(s.Sources)
+	noted.Sources[0].Note = store.Sentence("3 tasks wait for a runner, the oldest for " + store.For(ago(time.Minute)))
+	if d := parse(t, render(t, Sources(&noted))); !SourcesChanged(s, &noted) || !strings.Contains(d.Find("#sources").Text(), "3 tasks wait for a runner") ||
+		d.Find("#sources time[data-for]").Length() != 3 {
+		t.Error("what waits is missing")
 	}
 	other := *s
 	other.Sources = restoredSources()

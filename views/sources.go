@@ -19,7 +19,9 @@ type sourceView struct {
 	Tip   string
 	// Problem is a sentence, blank while all is well.
 	Problem string
-	Limits  []string
+	// Note is what it tells beside its freshness.
+	Note   []store.Part
+	Limits []string
 	// LimitsWord counts the limits.
 	LimitsWord string
 }
@@ -53,7 +55,7 @@ func newSources(s *store.Snapshot) sourcesModel {
 }
 
 func newSource(src store.Source, several bool) sourceView {
-	v := sourceView{Name: store.Clean(src.Cluster, nameLimit), Tip: store.Clean(src.Name, nameLimit), Problem: store.Clean(src.Problem, lineLimit)}
+	v := sourceView{Name: store.Clean(src.Cluster, nameLimit), Tip: store.Clean(src.Name, nameLimit), Problem: store.Clean(src.Problem, lineLimit), Note: parts(src.Note)}
 	if several {
 		v.Name += " " + v.Tip
 	}
@@ -91,5 +93,5 @@ func SourcesChanged(before, after *store.Snapshot) bool {
 func sameSource(a, b store.Source) bool {
 	heard := a.State == store.SourceLive || a.Heard.Equal(b.Heard)
 	return heard && a.Cluster == b.Cluster && a.Name == b.Name && a.State == b.State && a.Since.Equal(b.Since) &&
-		a.Problem == b.Problem && a.Scope == b.Scope && slices.Equal(a.Limits, b.Limits)
+		a.Problem == b.Problem && a.Note == b.Note && a.Scope == b.Scope && slices.Equal(a.Limits, b.Limits)
 }

@@ -95,6 +95,7 @@ func pages(h *handlers.Handlers) []Route {
 		read(store.Viewer, "/findings", h.Findings),
 		read(store.Viewer, "/findings/stream", h.FindingsStream),
 		write(store.Operator, http.MethodPost, "/findings/accept", h.AcceptFinding),
+		write(store.Operator, http.MethodPost, "/findings/withdraw", h.WithdrawAcceptance),
 		read(store.Viewer, "/versions", h.Versions),
 		read(store.Viewer, "/versions/stream", h.VersionsStream),
 		read(store.Viewer, "/place", h.Place),

@@ -112,8 +112,6 @@ func (e *exam) cannotStart(v view) bool {
 		message = v.State.Waiting.Message
 	}
 	switch raw {
-	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError":
-		e.graced(v.subject, store.ImagePullFailed, raw, v.container+" cannot pull its image "+shortImage(image)+colon(pullCause(raw, message, image, e.Events)))
 	case "ErrImageNeverPull":
 		e.fail(v, store.ImagePullFailed, raw, v.container+" needs the image "+shortImage(image)+" on its node, but it is not there and may not be pulled (imagePullPolicy Never).")
 	case "InvalidImageName":
@@ -128,7 +126,10 @@ func (e *exam) cannotStart(v view) bool {
 		}
 		e.graced(v.subject, store.StartFailed, raw, v.container+" cannot be started"+colon(detail(message)))
 	default:
-		return false
+		if systems.CannotStart(raw) != store.ImagePullFailed {
+			return false
+		}
+		e.graced(v.subject, store.ImagePullFailed, raw, v.container+" cannot pull its image "+shortImage(image)+colon(pullCause(raw, message, image, e.Events)))
 	}
 	return true
 }

@@ -94,7 +94,8 @@ func (o *observation) prove(sys *systems.System, ref store.Ref, r, prior *store.
 }
 
 func newlyFailing(w, before *store.Workload) bool {
-	return before == nil || !before.Failing() || before.Reason != w.Reason
+	// A pod that only its own report called lost has not failed by what the cluster shows, and its evidence was not taken.
+	return before == nil || !before.Failing() || before.Reason != w.Reason || before.Raw == store.RawSilent
 }
 
 func componentNewlyFails(c *store.Component, prior *store.Runner) bool {

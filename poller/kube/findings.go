@@ -40,8 +40,14 @@ func mark(kind string, m *metav1.ObjectMeta, spec *corev1.PodSpec, schedule stri
 	if !ok {
 		return ""
 	}
-	return finding.Scan(finding.Subject{Kind: kind, System: sys.Name, Component: claim.Component, Main: sys.MainContainer(object, claim.Component),
-		Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, Spec: spec, Schedule: schedule})
+	subject := finding.Subject{Kind: kind, System: sys.Name, Component: claim.Component, Main: sys.MainContainer(object, claim.Component),
+		Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, Spec: spec, Schedule: schedule}
+	if sys.Probe != nil {
+		if p, ok := sys.Probe(object, claim.Component); ok {
+			subject.Probe.Path, subject.Probe.Port = p.Path, p.Port
+		}
+	}
+	return finding.Scan(subject)
 }
 
 // scheduleOf is when a CronJob runs; blank while it is suspended.

@@ -202,7 +202,7 @@ func (s *Source) lost(r *runner, now time.Time) store.Verdict {
 	if !r.Lost.IsZero() {
 		since = r.Lost
 	}
-	return store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: "HeartbeatStopped", Why: store.Sentence(why), Since: since,
+	return store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawSilent, Why: store.Sentence(why), Since: since,
 		Next: since.Add(s.cfg.Forget)}
 }
 
@@ -224,7 +224,7 @@ func (s *Source) workload(r *runner, t *task, state string) store.Workload {
 		w.Verdict = store.Verdict{Health: store.Healthy, Since: t.Ended, Next: t.Ended.Add(taskLinger), Why: "It completed " + store.Sentence(store.Ago(t.Ended)) + "."}
 	case lost && !t.Begun.IsZero():
 		w.Phase, c.State = "lost", "terminated"
-		w.Verdict = store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: "HeartbeatStopped", Message: c.Message, Since: r.Lost,
+		w.Verdict = store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawSilent, Message: c.Message, Since: r.Lost,
 			Why: "Its runner stopped reporting; it was last heard " + store.Sentence(store.Ago(r.Heard)) + "."}
 		c.Message = ""
 	case !t.Begun.IsZero():

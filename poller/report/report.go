@@ -13,6 +13,7 @@ package report
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -117,6 +118,9 @@ type Source struct {
 
 // Alias is the cluster under which its runners stand on the board.
 func (s *Source) Alias() string { return s.cfg.Alias }
+
+// Reports implements poller.Reporter.
+func (s *Source) Reports() string { return s.cfg.Alias }
 
 // New reads back the runners that reported before. Errors are those of the book.
 func New(ctx context.Context, cfg Config) (*Source, error) {
@@ -303,17 +307,34 @@ func (s *Source) sync(prev *store.Snapshot) {
 	}
 }
 
-// freshness is the source itself, when its state has changed. It is not on the board before the first runner is.
+// waits says how much work waits for a runner, and for how long; blank when none does.
+func (s *Source) waits() store.Sentence {
+	switch n := len(s.queue); n {
+	case 0:
+		return ""
+	case 1:
+		return store.Sentence("1 task waits for a runner, for " + store.For(s.queue[0].Queued))
+	default:
+		return store.Sentence(strconv.Itoa(n) + " tasks wait for a runner, the oldest for " + store.For(s.queue[0].Queued))
+	}
+}
+
+// freshness is the source itself, when its state or what waits has changed. It is not on the board before the first runner or task is.
 func (s *Source) freshness(now time.Time) []store.Source {
 	state, problem := store.SourceLive, ""
 	if s.waiting > 0 {
 		state, problem = store.SourceRestored, "Trackside has just started; not all runners have reported since."
 	}
-	s.shown = s.shown || len(s.byID) > 0
-	if !s.shown || s.source.State == state {
+	note := s.waits()
+	s.shown = s.shown || len(s.byID) > 0 || note != ""
+	if !s.shown || s.source.State == state && s.source.Note == note {
 		return nil
 	}
-	s.source = store.Source{Cluster: s.cfg.Alias, Name: SourceName, State: state, Since: now, Heard: now, Problem: problem,
+	since := now
+	if s.source.State == state {
+		since = s.source.Since
+	}
+	s.source = store.Source{Cluster: s.cfg.Alias, Name: SourceName, State: state, Since: since, Heard: now, Problem: problem, Note: note,
 		Scope: "runners that report themselves to /internal/runners/register"}
 	if state == store.SourceRestored {
 		s.source.Heard = s.lastHeard()

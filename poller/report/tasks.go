@@ -47,6 +47,7 @@ func (s *Source) Queue(ctx context.Context, g store.Grant, t store.Task) (store.
 	s.queue = append(s.queue, x)
 	s.book.task(x.ID)
 	s.dispatch(now)
+	s.signal() // also when nobody takes it: that it waits is news
 	s.mu.Unlock()
 	err := s.save(ctx)
 	s.mu.Lock()
@@ -65,6 +66,7 @@ func (s *Source) withdraw(t *task) {
 	}
 	s.queue = slices.DeleteFunc(s.queue, func(x *task) bool { return x == t })
 	s.dropTask(t)
+	s.signal()
 }
 
 func notAdmin(what string) error {

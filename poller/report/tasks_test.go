@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"trackside/poller"
+	"trackside/poller/report"
 	"trackside/store"
 )
 
@@ -60,6 +62,39 @@ func TestTaskLife(t *testing.T) {
 }
 
 // A task that failed is unhealthy with its last words, and degrades its runner for a while.
+// Work that nobody has taken yet is seen where the source is: how much, and since when.
+func TestWaitingTasksAreSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer func() { w.stop() }()
+		says := func(want string) {
+			t.Helper()
+			w.pass(0)
+			src, _ := w.live.Current().Source("reported", report.SourceName)
+			if got := src.Note.At(time.Now()); got != want {
+				t.Errorf("the source says %q, want %q", got, want)
+			}
+		}
+		w.queue("agent")
+		w.pass(2*time.Minute - 4*poller.Ceiling)
+		says("1 task waits for a runner, for 2 min")
+		since := time.Now()
+		w.queue("agent")
+		w.queue("agent")
+		says("3 tasks wait for a runner, the oldest for 2 min")
+		if src, _ := w.live.Current().Source("reported", report.SourceName); src.State != store.SourceLive || src.Since.After(since) {
+			t.Errorf("the source is %+v", src)
+		}
+		w.restart(time.Minute)
+		says("3 tasks wait for a runner, the oldest for 3 min")
+		w.register(plue("first"))
+		says("2 tasks wait for a runner, the oldest for 1 min")
+		w.register(plue("second"))
+		w.register(plue("third"))
+		says("")
+	})
+}
+
 func TestTaskFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"trackside/store"
@@ -30,6 +31,20 @@ func (d *DB) Accept(ctx context.Context, a store.Acceptance) error {
 		return q.PutAcceptance(ctx, db.PutAcceptanceParams{Cluster: a.Ref.Cluster, System: a.Ref.System, Namespace: a.Ref.Namespace, Name: a.Ref.Name,
 			Code: a.Code, Object: a.Object, Note: a.Note, At: a.At.UnixMilli(), Until: a.Until.UnixMilli()})
 	})
+	return unavailable("record in", d.path, err)
+}
+
+// Withdraw forgets the acceptance of that runner, code and object. Errors are store.ErrNotFound and store.ErrUnavailable.
+func (d *DB) Withdraw(ctx context.Context, a store.Acceptance) error {
+	var n int64
+	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) (err error) {
+		n, err = q.DeleteAcceptance(ctx, db.DeleteAcceptanceParams{Cluster: a.Ref.Cluster, System: a.Ref.System, Namespace: a.Ref.Namespace, Name: a.Ref.Name,
+			Code: a.Code, Object: a.Object})
+		return err
+	})
+	if err == nil && n == 0 {
+		return fmt.Errorf("%w: no acceptance of %s of %s is kept", store.ErrNotFound, store.Clean(a.Code, 100), a.Ref)
+	}
 	return unavailable("record in", d.path, err)
 }
 

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -26,6 +27,15 @@ func TestAcceptancesAreKeptAndReplaced(t *testing.T) {
 	}
 	if g := got[0]; g.Note != second.Note || !g.Until.Equal(second.Until) || !g.At.Equal(second.At) || g.Compare(second) != 0 {
 		t.Errorf("%+v, want %+v", g, second)
+	}
+	if err := d.Withdraw(t.Context(), first); err != nil {
+		t.Error(err)
+	}
+	if err := d.Withdraw(t.Context(), first); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("withdrawn twice: %v", err)
+	}
+	if got, err := d.Acceptances(t.Context()); err != nil || len(got) != 1 || got[0].Object != "deployment/b" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -30,6 +30,11 @@ type Subject struct {
 	Labels, Annotations map[string]string
 	// Spec is the pod's, or the pod template's.
 	Spec *corev1.PodSpec
+	// Probe is what the main container is known to answer over HTTP; its Path is blank where nothing is known.
+	Probe struct {
+		Path string
+		Port int32
+	}
 	// Schedule is a CronJob's; blank while it is suspended.
 	Schedule string
 }
@@ -49,6 +54,8 @@ type mark struct {
 	detail string
 	// object is what it is about when that is not the object itself, such as application/ci.
 	object string
+	// handler is the handler of the probe to write, where that is the fix.
+	handler string
 }
 
 // Marks are found in an object, and then stand for it in the cache. The first byte of a scanned object's marks is
@@ -73,7 +80,7 @@ func Scan(s Subject) string {
 	var found []string
 	for _, rule := range rules {
 		for _, m := range rule(&s) {
-			found = append(found, strings.Join([]string{m.code, store.Clean(m.place, maxDetail), store.Clean(m.detail, maxDetail), store.Clean(m.object, maxDetail)}, part))
+			found = append(found, strings.Join([]string{m.code, store.Clean(m.place, maxDetail), store.Clean(m.detail, maxDetail), store.Clean(m.object, maxDetail), store.Clean(m.handler, maxDetail)}, part))
 		}
 	}
 	slices.Sort(found)
@@ -133,14 +140,14 @@ func decode(r reading) (out []store.Finding) {
 	prefix := prefixOf(r.kind)
 	for l := range strings.SplitSeq(marks, line) {
 		f := strings.Split(l, part)
-		if _, known := words[f[0]]; !known || len(f) != 4 {
+		if _, known := words[f[0]]; !known || len(f) != 5 {
 			continue
 		}
 		place, absolute := strings.CutPrefix(f[1], ".")
 		if !absolute {
 			place = prefix + place
 		}
-		out = append(out, New(f[0], f[3], place, f[2]))
+		out = append(out, worded(f[0], f[3], place, f[2], f[4]))
 	}
 	return out
 }
@@ -159,8 +166,15 @@ func prefixOf(kind string) string {
 	return "spec.template.spec."
 }
 
+// anyHandler is the handler of a probe of which nothing is known.
+const anyHandler = "httpGet: {path: /ready, port: PORT}"
+
 // New words one finding of a known code. The detail is cleaned text that its sentence quotes.
 func New(code, object, field, detail string) store.Finding {
+	return worded(code, object, field, detail, "")
+}
+
+func worded(code, object, field, detail, handler string) store.Finding {
 	w := words[code]
 	put := func(s string) string {
 		if !strings.Contains(s, "$") {
@@ -169,7 +183,7 @@ func New(code, object, field, detail string) store.Finding {
 		return intern(strings.ReplaceAll(s, "$", detail))
 	}
 	return store.Finding{Code: code, Severity: w.severity, Doubt: w.doubt, Object: object, Field: intern(field),
-		Why: store.Sentence(put(w.why)), Fix: put(w.fix)}
+		Why: store.Sentence(put(w.why)), Fix: put(intern(strings.Replace(w.fix, "{@}", "{"+cmp.Or(handler, anyHandler)+"}", 1)))}
 }
 
 // Sort puts findings in the order of a runner's: worst first, then by code, object and field; doubles are dropped.

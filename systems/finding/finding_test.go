@@ -125,6 +125,7 @@ var rules = []struct {
 	{"an hourly report", hourly("0 * * * *", "report"), "", ""},
 	{"a Deployment has no schedule", func(s *finding.Subject) { s.Schedule, s.Name = "0 * * * *", "updater" }, "", ""},
 	{"Argo CD by annotation", noted("argocd.argoproj.io/tracking-id", "ci:apps/Deployment:ns/agent"), "managed-by-argocd metadata", "application ci"},
+	{"Argo CD in a namespace of its own", noted("argocd.argoproj.io/tracking-id", "teams_ci:apps/Deployment:ns/agent"), "managed-by-argocd metadata", "application teams/ci"},
 	{"Argo CD by label", labelled("argocd.argoproj.io/instance", "ci"), "managed-by-argocd metadata", ""},
 	{"Argo CD by the common label", func(s *finding.Subject) {
 		noted("argocd.argoproj.io/sync-wave", "1")(s)
@@ -155,7 +156,7 @@ func TestRules(t *testing.T) {
 		var got []string
 		for _, f := range scan(s) {
 			got = append(got, f.Code+" "+f.Field)
-			if !strings.Contains(string(f.Why), c.say) || f.Fix == "" && f.Code != finding.ManagedArgoCD || strings.Contains(string(f.Why)+f.Fix, "$") {
+			if !strings.Contains(string(f.Why), c.say) || f.Fix == "" || strings.Contains(string(f.Why)+f.Fix, "$") || strings.Contains(f.Fix, "{@}") {
 				t.Errorf("%s: %+v", c.name, f)
 			}
 		}
@@ -351,5 +352,51 @@ func TestSortIsWorstFirstWithoutDoubles(t *testing.T) {
 	got := finding.Sort([]store.Finding{a, c, b, a})
 	if !slices.Equal(got, []store.Finding{b, c, a}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The line to write asks what the container answers, as far as its spec tells.
+func TestTheProbeToWrite(t *testing.T) {
+	ports := func(ps ...corev1.ContainerPort) func(*corev1.Container) {
+		return func(c *corev1.Container) { c.Ports = ps }
+	}
+	bare := func(c *corev1.Container) { c.ReadinessProbe, c.LivenessProbe = nil, nil }
+	for _, c := range []struct {
+		name   string
+		change []func(*corev1.Container)
+		fix    string
+	}{
+		{"nothing is known", nil, "httpGet: {path: /ready, port: PORT}"},
+		{"its port", []func(*corev1.Container){ports(corev1.ContainerPort{Name: "http", ContainerPort: 5001})}, "httpGet: {path: /ready, port: 5001}"},
+		{"a gRPC port", []func(*corev1.Container){ports(corev1.ContainerPort{Name: "grpc", ContainerPort: 9000})}, "grpc: {port: 9000}"},
+		{"gRPC by custom", []func(*corev1.Container){ports(corev1.ContainerPort{ContainerPort: 50051})}, "grpc: {port: 50051}"},
+		{"the one for health", []func(*corev1.Container){ports(corev1.ContainerPort{Name: "metrics", ContainerPort: 1}, corev1.ContainerPort{Name: "http", ContainerPort: 2},
+			corev1.ContainerPort{Name: "health", ContainerPort: 3}, corev1.ContainerPort{Name: "udp", ContainerPort: 4, Protocol: corev1.ProtocolUDP})}, "httpGet: {path: /ready, port: 3}"},
+		{"as its liveness probe", []func(*corev1.Container){func(c *corev1.Container) { c.LivenessProbe = http() }}, "httpGet: {path: /ready, port: 8080}"},
+		{"as its probe over gRPC", []func(*corev1.Container){func(c *corev1.Container) {
+			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 7}}}
+		}}, "grpc: {port: 7}"},
+		{"the port that it opens", []func(*corev1.Container){ports(corev1.ContainerPort{Name: "grpc", ContainerPort: 9000}, corev1.ContainerPort{Name: "health", ContainerPort: 3}), func(c *corev1.Container) {
+			c.ReadinessProbe = tcp()
+			c.ReadinessProbe.TCPSocket.Port = intstr.FromString("grpc")
+		}}, "grpc: {port: 9000}"},
+		{"a path of nobody's", []func(*corev1.Container){func(c *corev1.Container) { c.LivenessProbe = http(); c.LivenessProbe.HTTPGet.Path = "/a}, b: {" }}, "httpGet: {path: /, port: 8080}"},
+	} {
+		s := sound("Deployment")
+		bare(&s.Spec.Containers[0])
+		for _, f := range c.change {
+			f(&s.Spec.Containers[0])
+		}
+		for _, f := range scan(s) {
+			if strings.HasPrefix(f.Code, "readiness") && f.Fix != "readinessProbe: {"+c.fix+"}" {
+				t.Errorf("%s: %s", c.name, f.Fix)
+			}
+		}
+	}
+	s := sound("Deployment")
+	bare(&s.Spec.Containers[0])
+	s.Probe.Path, s.Probe.Port = "/healthz", 3001
+	if fs := finding.Proven(scan(s)); fs[1].Fix != "readinessProbe: {httpGet: {path: /healthz, port: 3001}}" {
+		t.Errorf("%+v", fs)
 	}
 }

@@ -9,20 +9,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// The paths that a probe asks by custom.
+const (
+	readyPath = "/ready"
+	livePath  = "/healthz"
+)
+
 // probes are the rules about probes. That one is missing is said of the main container alone: it is what the runner is.
 func probes(s *Subject) (out []mark) {
 	each(s, func(c *corev1.Container, place string, init bool) {
 		if s.lasting() && c.Name == s.Main && !init {
 			if c.ReadinessProbe == nil {
-				out = append(out, mark{code: ReadinessMissing, place: place + ".readinessProbe"})
+				out = append(out, mark{code: ReadinessMissing, place: place + ".readinessProbe", handler: suggest(s, c, nil, readyPath)})
 			}
 			if c.LivenessProbe == nil && s.Spec.RestartPolicy != corev1.RestartPolicyNever {
-				out = append(out, mark{code: LivenessMissing, place: place + ".livenessProbe"})
+				out = append(out, mark{code: LivenessMissing, place: place + ".livenessProbe", handler: suggest(s, c, nil, livePath)})
 			}
 		}
-		out = append(out, probe(c.ReadinessProbe, place+".readinessProbe", ReadinessVacuous, ReadinessTCP)...)
-		out = append(out, probe(c.LivenessProbe, place+".livenessProbe", LivenessVacuous, LivenessTCP)...)
-		out = append(out, probe(c.StartupProbe, place+".startupProbe", LivenessVacuous, "")...)
+		weak := func(p *corev1.Probe, field, path, vacuous, tcp string) {
+			for _, m := range probe(p, place+field, vacuous, tcp) {
+				m.handler = suggest(s, c, p, path)
+				out = append(out, m)
+			}
+		}
+		weak(c.ReadinessProbe, ".readinessProbe", readyPath, ReadinessVacuous, ReadinessTCP)
+		weak(c.LivenessProbe, ".livenessProbe", livePath, LivenessVacuous, LivenessTCP)
+		weak(c.StartupProbe, ".startupProbe", livePath, LivenessVacuous, "")
 		if c.LivenessProbe != nil && !init && s.Spec.RestartPolicy == corev1.RestartPolicyNever {
 			out = append(out, mark{code: LivenessNever, place: place + ".livenessProbe"})
 		}

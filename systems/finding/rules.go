@@ -171,7 +171,7 @@ const (
 func managed(s *Subject) []mark {
 	switch app := argoApplication(s); {
 	case app != "":
-		return []mark{{code: ManagedArgoCD, place: ".metadata", detail: app, object: "application/" + app}}
+		return []mark{{code: ManagedArgoCD, place: ".metadata", detail: strings.Replace(app, "_", "/", 1), object: "application/" + app}}
 	case s.Labels[fluxKustomize] != "":
 		name := s.Labels[fluxKustomize]
 		return []mark{{code: ManagedFlux, place: ".metadata", detail: "kustomization " + name, object: "kustomization/" + name}}
@@ -189,7 +189,8 @@ func managed(s *Subject) []mark {
 	return []mark{{code: ManagedHelm, place: ".metadata", detail: release, object: "release/" + release}}
 }
 
-// argoApplication is the application that tracks an object: by annotation, by label, or by the common label where Argo CD's mark is beside it.
+// argoApplication is the application as its mark names it, with the namespace and _ before where that is not Argo CD's own (docs/operator-manual/app-any-namespace.md):
+// the application that tracks an object: by annotation, by label, or by the common label where Argo CD's mark is beside it.
 func argoApplication(s *Subject) string {
 	if id := s.Annotations[argoTracking]; id != "" {
 		app, _, _ := strings.Cut(id, ":")

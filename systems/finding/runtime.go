@@ -43,6 +43,7 @@ func Proven(fs []store.Finding) []store.Finding {
 		switch f.Code {
 		case ReadinessMissing:
 			fs[i] = New(ReadinessByUsOnly, f.Object, f.Field, "")
+			fs[i].Fix = f.Fix
 		case ReadinessTCP, ReadinessVacuous:
 			fs[i].Doubt = false
 		}

@@ -31,7 +31,8 @@ const (
 	ReadinessByUsOnly = "readiness-by-our-probe-only"
 )
 
-// wording is what a finding of one code says; a dollar sign stands for the mark's detail.
+// wording is what a finding of one code says; a dollar sign stands for the mark's detail, and in a fix
+// {@} for the handler of the probe.
 type wording struct {
 	severity store.Severity
 	// doubt says that a green of the object is worth little.
@@ -42,25 +43,25 @@ type wording struct {
 var words = map[string]wording{
 	ReadinessMissing: {store.Warning, true,
 		"It has no readiness probe: Kubernetes calls it ready the moment its process starts, and goes on to when it no longer works.",
-		"readinessProbe: {httpGet: {path: /ready, port: 8080}}"},
+		"readinessProbe: {@}"},
 	ReadinessByUsOnly: {store.Notice, false,
 		"It has no readiness probe. Trackside asks it itself, so its health here is proven; Services and roll-outs still take it for ready the moment its process starts.",
-		"readinessProbe: {httpGet: {path: /ready, port: 8080}}"},
+		"readinessProbe: {@}"},
 	ReadinessVacuous: {store.Critical, true,
 		"Its readiness probe runs “$”, which always succeeds: ready says nothing at all.",
-		"readinessProbe: {httpGet: {path: /ready, port: 8080}}"},
+		"readinessProbe: {@}"},
 	ReadinessTCP: {store.Warning, true,
 		"Its readiness probe only opens a TCP connection: a process that hangs, or is not enrolled, still accepts one.",
-		"readinessProbe: {httpGet: {path: /ready, port: 8080}}"},
+		"readinessProbe: {@}"},
 	LivenessMissing: {store.Notice, false,
 		"It has no liveness probe: a process that hangs is never restarted.",
-		"livenessProbe: {httpGet: {path: /healthz, port: 8080}}"},
+		"livenessProbe: {@}"},
 	LivenessVacuous: {store.Warning, false,
 		"Its probe runs “$”, which always succeeds: a process that hangs is never restarted.",
-		"livenessProbe: {httpGet: {path: /healthz, port: 8080}}"},
+		"livenessProbe: {@}"},
 	LivenessTCP: {store.Notice, false,
 		"Its liveness probe only opens a TCP connection, which a process that hangs may still accept.",
-		"livenessProbe: {httpGet: {path: /healthz, port: 8080}}"},
+		"livenessProbe: {@}"},
 	LivenessNever: {store.Warning, false,
 		"It has a liveness probe under restartPolicy Never: one failed probe ends the work for good, since nothing restarts it.",
 		"restartPolicy: OnFailure"},
@@ -101,8 +102,8 @@ var words = map[string]wording{
 		"It upgrades the runner on the schedule “$”, every hour or more often: a change by hand lives for an hour, and a bad release arrives at night.",
 		"schedule: \"0 6 * * 1\""},
 	ManagedArgoCD: {store.Notice, false,
-		"Argo CD manages it (application $): a change by hand is reverted, at the latest with the next sync. Change it in the application's repository.",
-		""},
+		"Argo CD manages it (application $): a change by hand is reverted, at the latest with the next sync. Change it in the application's source; the line shows which repository and path that is.",
+		"argocd app get $"},
 	ManagedFlux: {store.Notice, false,
 		"Flux manages it ($): a change by hand is reverted with the next reconciliation. Change it in its repository, or suspend it meanwhile.",
 		"flux suspend $"},

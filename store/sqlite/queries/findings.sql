@@ -6,6 +6,9 @@ INSERT INTO acceptances (cluster, system, namespace, name, code, object, note, a
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (cluster, system, namespace, name, code, object) DO UPDATE SET note = excluded.note, at = excluded.at, until = excluded.until;
 
+-- name: DeleteAcceptance :execrows
+DELETE FROM acceptances WHERE cluster = ? AND system = ? AND namespace = ? AND name = ? AND code = ? AND object = ?;
+
 -- name: VersionsSince :many
 -- CROSS JOIN and the partial index: what is read is what has changed its version, and not the whole history.
 SELECT refs.cluster, refs.system, refs.namespace, refs.name, transitions.component, CAST(max(transitions.at) AS INTEGER) AS since

@@ -63,6 +63,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.componentNamesStmt, err = db.PrepareContext(ctx, componentNames); err != nil {
 		return nil, fmt.Errorf("error preparing query ComponentNames: %w", err)
 	}
+	if q.deleteAcceptanceStmt, err = db.PrepareContext(ctx, deleteAcceptance); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteAcceptance: %w", err)
+	}
 	if q.deleteAcknowledgementStmt, err = db.PrepareContext(ctx, deleteAcknowledgement); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteAcknowledgement: %w", err)
 	}
@@ -407,6 +410,11 @@ func (q *Queries) Close() error {
 	if q.componentNamesStmt != nil {
 		if cerr := q.componentNamesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing componentNamesStmt: %w", cerr)
+		}
+	}
+	if q.deleteAcceptanceStmt != nil {
+		if cerr := q.deleteAcceptanceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteAcceptanceStmt: %w", cerr)
 		}
 	}
 	if q.deleteAcknowledgementStmt != nil {
@@ -921,6 +929,7 @@ type Queries struct {
 	addUserStmt               *sql.Stmt
 	changeUserStmt            *sql.Stmt
 	componentNamesStmt        *sql.Stmt
+	deleteAcceptanceStmt      *sql.Stmt
 	deleteAcknowledgementStmt *sql.Stmt
 	deleteComponentStmt       *sql.Stmt
 	deleteLogsStmt            *sql.Stmt
@@ -1032,6 +1041,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addUserStmt:               q.addUserStmt,
 		changeUserStmt:            q.changeUserStmt,
 		componentNamesStmt:        q.componentNamesStmt,
+		deleteAcceptanceStmt:      q.deleteAcceptanceStmt,
 		deleteAcknowledgementStmt: q.deleteAcknowledgementStmt,
 		deleteComponentStmt:       q.deleteComponentStmt,
 		deleteLogsStmt:            q.deleteLogsStmt,

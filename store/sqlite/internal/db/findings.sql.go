@@ -9,6 +9,34 @@ import (
 	"context"
 )
 
+const deleteAcceptance = `-- name: DeleteAcceptance :execrows
+DELETE FROM acceptances WHERE cluster = ? AND system = ? AND namespace = ? AND name = ? AND code = ? AND object = ?
+`
+
+type DeleteAcceptanceParams struct {
+	Cluster   string
+	System    string
+	Namespace string
+	Name      string
+	Code      string
+	Object    string
+}
+
+func (q *Queries) DeleteAcceptance(ctx context.Context, arg DeleteAcceptanceParams) (int64, error) {
+	result, err := q.exec(ctx, q.deleteAcceptanceStmt, deleteAcceptance,
+		arg.Cluster,
+		arg.System,
+		arg.Namespace,
+		arg.Name,
+		arg.Code,
+		arg.Object,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const listAcceptances = `-- name: ListAcceptances :many
 SELECT cluster, system, namespace, name, code, object, note, at, until FROM acceptances ORDER BY cluster, system, namespace, name, code, object
 `

@@ -1,0 +1,133 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trackside/store"
+)
+
+// poolRunner is a warm pool of two pods as its cluster shows it.
+func poolRunner(change ...func(*store.Runner)) *store.Runner {
+	well := store.Verdict{Health: store.Healthy, Why: "It is ready."}
+	r := &store.Runner{Ref: store.Ref{Cluster: "prod", System: "plue", Namespace: "plue", Name: "runner-standby"}, Verdict: well,
+		Components: []store.Component{{Name: "warm-pool", Verdict: well, Desired: 2, Ready: 2}}}
+	for _, name := range []string{"warm-1", "warm-2"} {
+		r.Workloads = append(r.Workloads, store.Workload{Namespace: "plue", Name: name, UID: "uid-" + name, Component: "warm-pool", Phase: "Running", Verdict: well})
+	}
+	for _, f := range change {
+		f(r)
+	}
+	return r
+}
+
+func reportedPod(name string, v store.Verdict, state store.Sentence, tasks ...store.Workload) *store.Runner {
+	return &store.Runner{Ref: store.Ref{Cluster: "reported", System: "plue", Name: name}, Verdict: v, Workloads: tasks,
+		Components: []store.Component{{Name: "process", Verdict: v}},
+		Facts:      []store.Fact{{Name: "State", Value: state}, {Name: "Runner id", Value: "7"}}}
+}
+
+var (
+	reportsWell = store.Verdict{Health: store.Healthy, Why: "It is registered and reports."}
+	reportsLate = store.Verdict{Health: store.Degraded, Raw: "Late", Why: "Late.", Next: joinNow.Add(30 * time.Second)}
+	reportsDead = store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawSilent, Why: "It stopped reporting.", Next: joinNow.Add(time.Hour)}
+)
+
+func podFails(r *store.Runner) {
+	r.Workloads[0].Verdict = fails("warm-1 keeps exiting.", store.CrashLoop)
+}
+
+var joinedReports = []struct {
+	name     string
+	observed *store.Runner
+	reported []*store.Runner
+	health   store.Health
+	reason   store.Reason
+	why      string
+	part     store.Health
+	pod      string // health reason: why of warm-1
+	facts    []string
+	next     time.Time
+}{
+	{name: "nobody reports", observed: poolRunner(), health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready."},
+	{name: "a pod reports that it is well", observed: poolRunner(), reported: []*store.Runner{reportedPod("warm-1", reportsWell, "available")},
+		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready.", facts: []string{"warm-1: reports itself: available, runner id 7"}},
+	{name: "a pod is late", observed: poolRunner(), reported: []*store.Runner{reportedPod("warm-1", reportsLate, "late")},
+		health: store.Degraded, why: "warm-pool: Pod warm-1: Late. The cluster shows its pod well.", part: store.Degraded, pod: "degraded : Late. The cluster shows its pod well.",
+		facts: []string{"warm-1: reports itself: late, runner id 7", "Disagreement: the pod's own report says late of warm-1, whose pod is well"}, next: joinNow.Add(30 * time.Second)},
+	{name: "one of two is silent", observed: poolRunner(), reported: []*store.Runner{reportedPod("warm-1", reportsDead, "dead"), reportedPod("warm-2", reportsWell, "available")},
+		health: store.Degraded, reason: store.RuntimeLost, why: "warm-pool: Pod warm-1: It stopped reporting. The cluster shows its pod well.", part: store.Degraded,
+		pod: "unhealthy runtime_lost: It stopped reporting. The cluster shows its pod well.", next: joinNow.Add(time.Hour),
+		facts: []string{"warm-1: reports itself: dead, runner id 7", "warm-2: reports itself: available, runner id 7", "Disagreement: the pod's own report says dead of warm-1, whose pod is well"}},
+	{name: "all are silent", observed: poolRunner(), reported: []*store.Runner{reportedPod("warm-2", reportsDead, "dead"), reportedPod("warm-1", reportsDead, "dead")},
+		health: store.Unhealthy, reason: store.RuntimeLost, part: store.Unhealthy, pod: "unhealthy runtime_lost: It stopped reporting. The cluster shows its pod well.", next: joinNow.Add(time.Hour),
+		why: "warm-pool: 2 of 2 pods are unwell by their own reports. Pod warm-1: It stopped reporting. The cluster shows its pod well.",
+		facts: []string{"warm-1: reports itself: dead, runner id 7", "warm-2: reports itself: dead, runner id 7", "Disagreement: the pod's own report says dead of warm-1, whose pod is well",
+			"Disagreement: the pod's own report says dead of warm-2, whose pod is well"}},
+	{name: "the cluster knows a better reason", observed: poolRunner(podFails), reported: []*store.Runner{reportedPod("warm-1", reportsDead, "dead")},
+		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "unhealthy crashloop: warm-1 keeps exiting.", facts: []string{"warm-1: reports itself: dead, runner id 7"}, next: joinNow.Add(time.Hour)},
+	{name: "the pod has ended well", observed: poolRunner(func(r *store.Runner) { r.Workloads[0].Phase = "Succeeded" }), reported: []*store.Runner{reportedPod("warm-1", reportsDead, "dead")},
+		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready.", facts: []string{"warm-1: reports itself: dead, runner id 7"}, next: joinNow.Add(time.Hour)},
+	{name: "the pool is out of service", observed: poolRunner(func(r *store.Runner) { r.Requested = store.Disabled }), reported: []*store.Runner{reportedPod("warm-1", reportsDead, "dead")},
+		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready.", facts: []string{"warm-1: reports itself: dead, runner id 7"}, next: joinNow.Add(time.Hour)},
+}
+
+func TestJoinReports(t *testing.T) {
+	for _, c := range joinedReports {
+		t.Run(c.name, func(t *testing.T) {
+			before := *c.observed
+			r := store.JoinReports(c.observed, c.reported)
+			w := r.Workloads[0]
+			got := []string{r.Health.String(), r.Reason.String(), string(r.Why), r.Components[0].Health.String(), w.Health.String() + " " + w.Reason.String() + ": " + string(w.Why)}
+			want := []string{c.health.String(), c.reason.String(), c.why, c.part.String(), c.pod}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+			var facts []string
+			for _, f := range r.Facts {
+				facts = append(facts, f.Name+": "+string(f.Value))
+			}
+			if d := cmp.Diff(c.facts, facts); d != "" {
+				t.Error(d)
+			}
+			if !r.NextCheck().Equal(c.next) {
+				t.Errorf("looked at again at %v, want %v", r.NextCheck(), c.next)
+			}
+			if !before.Equal(c.observed) {
+				t.Error("the observation was changed")
+			}
+		})
+	}
+}
+
+// The tasks that a pod reports are work of its pool; one that failed degrades the pool while it is news, and not the pod.
+func TestJoinReportsTasks(t *testing.T) {
+	failed := store.Verdict{Health: store.Unhealthy, Raw: "TaskFailed", Why: "It failed."}
+	p := reportedPod("warm-2", reportsWell, "available", store.Workload{Name: "task-5", UID: "task-5", Phase: "failed", Node: "warm-2", Verdict: failed})
+	p.Verdict = store.Verdict{Health: store.Degraded, Raw: "TaskFailed", Why: "task-5 failed."}
+	r := store.JoinReports(poolRunner(), []*store.Runner{p})
+	if len(r.Workloads) != 3 || r.Workloads[0].Name != "task-5" || r.Workloads[0].Namespace != "plue" {
+		t.Fatalf("workloads: %+v", r.Workloads)
+	}
+	if r.Health != store.Degraded || r.Why != "Pod warm-2: task-5 failed." || r.Components[0].Health != store.Healthy {
+		t.Errorf("%s: %s; the pool is %s", r.Health, r.Why, r.Components[0].Health)
+	}
+}
+
+// A runner that is one pod carries all that the pod says of itself.
+func TestJoinReportsOfARunnerThatIsThePod(t *testing.T) {
+	r := store.JoinReports(poolRunner(func(r *store.Runner) {
+		r.Ref.Name, r.Workloads = "warm-1", r.Workloads[:1]
+		r.Facts = []store.Fact{{Name: "State", Value: "Running"}}
+	}), []*store.Runner{reportedPod("warm-1", reportsDead, "dead")})
+	if r.Health != store.Unhealthy || r.Reason != store.RuntimeLost {
+		t.Errorf("%s %s: %s", r.Health, r.Reason, r.Why)
+	}
+	want := []store.Fact{{Name: "State", Value: "Running"}, {Name: "State by the pod's own report", Value: "dead"}, {Name: "Runner id", Value: "7"},
+		{Name: "Disagreement", Value: "the pod's own report says dead of warm-1, whose pod is well"}}
+	if d := cmp.Diff(want, r.Facts); d != "" {
+		t.Error(d)
+	}
+}
