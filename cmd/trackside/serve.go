@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
-	"trackside/accounts"
 	"trackside/handlers"
 	"trackside/poller"
 	"trackside/poller/kube"
@@ -126,19 +125,19 @@ func (s serveCmd) Run(ctx context.Context) error {
 	fmt.Fprintf(os.Stderr, "Trackside %s shows %s at %s\n", buildVersion(), names(targets), server.URL())
 	p := poller.New(live, db, log, newPublications(registry).observe, append(sources, reports)...)
 	p.Discard(gone...)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.Run(ctx) })
-	group.Go(func() error { return server.Run(ctx) })
-	s.chores(ctx, group, db, live, aliases, who, desk, log)
-	return group.Wait()
+	return together(ctx, p.Run, server.Run, desk.run,
+		func(ctx context.Context) error { who.Run(ctx); return nil },
+		func(ctx context.Context) error { s.retain(ctx, db, log); return nil },
+		func(ctx context.Context) error { remember(ctx, db, live, aliases); return nil })
 }
 
-// chores are what is done now and then.
-func (s serveCmd) chores(ctx context.Context, group *errgroup.Group, db *sqlite.DB, live *store.Live, aliases []string, who *accounts.Service, d *desk, log *slog.Logger) {
-	group.Go(func() error { who.Run(ctx); return nil })
-	group.Go(func() error { s.retain(ctx, db, log); return nil })
-	group.Go(func() error { return d.run(ctx) })
-	group.Go(func() error { remember(ctx, db, live, aliases); return nil })
+// together runs all until the context ends or one of them fails, which ends the others.
+func together(ctx context.Context, all ...func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, f := range all {
+		group.Go(func() error { return f(ctx) })
+	}
+	return group.Wait()
 }
 
 // prepare sets what holds for the whole process, and returns where it logs.
