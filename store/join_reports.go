@@ -165,6 +165,9 @@ func (j *reporting) facts(reported []*Runner) {
 		for _, f := range reported[0].Facts {
 			j.add(f)
 		}
+		if asked := control(reported[0]); asked != "" {
+			j.add(Fact{Name: "Control", Value: asked})
+		}
 		return
 	}
 	for _, p := range reported[:min(len(reported), maxReported)] {
@@ -175,11 +178,30 @@ func (j *reporting) facts(reported []*Runner) {
 		if id := fact(p, "Runner id"); id != "" {
 			line += Sentence(", runner id " + id)
 		}
+		if asked := control(p); asked != "" {
+			line += ", " + asked
+		}
 		j.fact(p.Ref.Name, line)
 	}
 	if n := len(reported) - maxReported; n > 0 {
 		j.fact("Reports", Sentence(count(n)+" more of its pods report themselves"))
 	}
+}
+
+// control says what was asked of a runner over its control channel, by whom and why; blank where nothing out of the ordinary was. It is about
+// the process in the pod: whether the pod's runner is in service is its cluster's to say.
+func control(p *Runner) Sentence {
+	if p.Requested == Enabled && p.Observed == Enabled {
+		return ""
+	}
+	s := Sentence("asked to be " + p.Requested.String())
+	if p.Mark.By != "" {
+		s += Sentence(" by " + Clean(p.Mark.By, saidLimit))
+	}
+	if p.Mark.Note != "" {
+		s += Sentence(": " + Clean(p.Mark.Note, saidLimit))
+	}
+	return s
 }
 
 // fact is the value of a runner's fact; blank when it has none of that name.

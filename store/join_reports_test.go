@@ -116,6 +116,19 @@ func TestJoinReportsTasks(t *testing.T) {
 	}
 }
 
+// What was asked of the process in a pod stays visible, and the pool stays in service.
+func TestJoinReportsOfADisabledProcess(t *testing.T) {
+	p := reportedPod("warm-1", reportsWell, "disabled")
+	p.Requested, p.Observed, p.Mark = store.Disabled, store.Disabled, store.Mark{By: "ada", Note: "disk"}
+	r := store.JoinReports(poolRunner(), []*store.Runner{p})
+	if want := (store.Fact{Name: "warm-1", Value: "reports itself: disabled, runner id 7, asked to be disabled by ada: disk"}); len(r.Facts) != 1 || r.Facts[0] != want {
+		t.Errorf("%+v", r.Facts)
+	}
+	if r.Requested != store.Enabled || r.Health != store.Healthy {
+		t.Errorf("%s, %s", r.Requested, r.Health)
+	}
+}
+
 // A runner that is one pod carries all that the pod says of itself.
 func TestJoinReportsOfARunnerThatIsThePod(t *testing.T) {
 	r := store.JoinReports(poolRunner(func(r *store.Runner) {
