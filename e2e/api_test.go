@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/playwright-community/playwright-go"
 
 	"trackside/e2e/kubiyaclient"
 	"trackside/e2e/rig"
@@ -37,7 +40,7 @@ func ask[T any](t *testing.T, b *rig.Board, path string) (out T, err error) {
 func TestAPIOfTheFleet(t *testing.T) {
 	t.Parallel()
 	b := shared(t)
-	c := kubiyaclient.Client{Base: b.URL, Key: "none is needed"}
+	c := kubiyaclient.Client{Base: b.URL, Key: token(t, b, "viewer")}
 	rig.Eventually(t, 30*time.Second, "the list, the report and the health calls agree", func() error {
 		runners, err := c.List(t.Context())
 		if err != nil {
@@ -93,6 +96,64 @@ func TestAPIOfTheFleet(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// token makes an API token on the board's page.
+func token(t *testing.T, b *rig.Board, role string) string {
+	t.Helper()
+	p := open(t, b, "/tokens")
+	must(t, p.Locator("input[name=name]").Fill(t.Name()))
+	_, err := p.Locator("select[name=role]").SelectOption(playwright.SelectOptionValues{Values: &[]string{role}})
+	must(t, err)
+	must(t, p.GetByText("Make a token").Click())
+	return text(t, p.Locator("#made"))
+}
+
+// Kubiya's calls that change something: a link to a runner's manifest, which changes nothing in the cluster, and a deletion.
+func TestKubiyaCallsOnARealRunner(t *testing.T) {
+	f := newRunner(t, cluster, "", "called", "60s")
+	b := scoped(t, cluster, f.ns)
+	c := kubiyaclient.Client{Base: b.URL, Key: token(t, b, "operator")}
+	rig.Eventually(t, 20*time.Second, "it is healthy", func() error {
+		h, err := c.Health(t.Context(), "called")
+		if err == nil && h.Health != "true" {
+			err = fmt.Errorf("%+v", h)
+		}
+		return err
+	})
+	for what, link := range map[string]func(context.Context, string) (string, error){"POST": c.Manifest, "GET": c.GetManifest} {
+		address, err := link(t.Context(), "called")
+		must(t, err)
+		if res, body := fetch(t, address); res.StatusCode != http.StatusOK || !strings.Contains(body, "kind: Deployment") || !strings.Contains(body, "called-agent") {
+			t.Errorf("%s: %s answers %d: %.200s", what, address, res.StatusCode, body)
+		}
+	}
+	if _, err := c.Manifest(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), "404: ") {
+		t.Errorf("the manifest of nobody: %v", err)
+	}
+	looker := kubiyaclient.Client{Base: b.URL, Key: token(t, b, "viewer")}
+	if err := looker.Delete(t.Context(), "called"); err == nil || !strings.Contains(err.Error(), "403: ") {
+		t.Errorf("a viewer deletes: %v", err)
+	}
+	must(t, c.Delete(t.Context(), "called"))
+	rig.Eventually(t, switching, "it is gone", func() error {
+		if _, err := c.Describe(t.Context(), "called"); err == nil || !strings.Contains(err.Error(), "404: ") {
+			return fmt.Errorf("described: %w", err)
+		}
+		return nil
+	})
+}
+
+func fetch(t *testing.T, address string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	must(t, err)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	must(t, err)
+	return res, string(body)
 }
 
 // transitions follows a board's stream as a program does, from after an id on, until it has seen n or the stream ends.

@@ -79,6 +79,7 @@ func TestHandsSwitchEverySystem(t *testing.T) {
 				has(t, p.Locator(".head .state"), "disabling", soon)
 			}
 			if i == 0 {
+				p.Allow(refused)
 				s.b.Kill()
 				s.b.Start(t)
 				isLive(t, p)
