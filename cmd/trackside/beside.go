@@ -17,7 +17,7 @@ type besideFlags struct {
 	KubiyaURL      string        `name:"kubiya-url" help:"A Kubiya-compatible API to ask about runners, as https://api.kubiya.ai." placeholder:"URL"`
 	KubiyaKeyFile  string        `help:"File with the API key for it; read anew for each call." placeholder:"FILE"`
 	KubiyaInterval time.Duration `help:"How often it is asked (default ${default})." default:"30s" placeholder:"DURATION"`
-	KubiyaParallel int           `help:"Its health calls under way at once, 1 to 32 (default ${default})." default:"5" placeholder:"N"`
+	KubiyaParallel int           `help:"Its health calls under way at once, 5 to 32 (default ${default})." default:"5" placeholder:"N"`
 
 	AgynURL          string        `name:"agyn-url" help:"agyn's gateway to ask about runners and workloads, as https://agyn.example.com/api." placeholder:"URL"`
 	AgynTokenFile    string        `help:"File with the token for it; read anew for each call." placeholder:"FILE"`

@@ -22,7 +22,7 @@ func TestSourcesBesideTheClusters(t *testing.T) {
 		"none":         {besideFlags{}, 0, ""},
 		"both":         {both, 2, ""},
 		"no URL":       {besideFlags{KubiyaURL: "api.example"}, 0, "--kubiya-url: invalid: the address"},
-		"too many":     {besideFlags{KubiyaURL: "https://a", KubiyaParallel: 64}, 0, "--kubiya-url: invalid: the Kubiya API is asked every second at most, with 1 to 32 calls at once"},
+		"too many":     {besideFlags{KubiyaURL: "https://a", KubiyaParallel: 64}, 0, "--kubiya-url: invalid: the Kubiya API is asked every second at most, with 5 to 32 calls at once"},
 		"too often":    {besideFlags{AgynURL: "https://a", AgynInterval: time.Millisecond}, 0, "--agyn-url: invalid: agyn's API is asked every second at most"},
 		"a key in it":  {besideFlags{AgynURL: "https://user:hunter2@a"}, 0, "--agyn-url: invalid: the address"},
 		"other scheme": {besideFlags{AgynURL: "file:///etc/passwd"}, 0, "--agyn-url: invalid: the address"},

@@ -30,7 +30,8 @@ const (
 // How it is asked.
 const (
 	DefaultInterval = 30 * time.Second
-	// DefaultParallel is how many health calls are under way at once, as in the public clients; MaxParallel is the most there may be.
+	// DefaultParallel is how many health calls are under way at once, as in the public clients, and the least there may be: with fewer, a round
+	// of a large fleet outlives its interval. MaxParallel is the most.
 	DefaultParallel = 5
 	MaxParallel     = 32
 	// maxRunners bounds the list: one that is longer has no end.
@@ -71,8 +72,8 @@ func New(cfg Config) (*api.Source, error) {
 	if cfg.Parallel == 0 {
 		cfg.Parallel = DefaultParallel
 	}
-	if cfg.Interval < time.Second || cfg.Parallel < 1 || cfg.Parallel > MaxParallel {
-		return nil, fmt.Errorf("%w: the Kubiya API is asked every second at most, with 1 to %d calls at once", store.ErrInvalid, MaxParallel)
+	if cfg.Interval < time.Second || cfg.Parallel < DefaultParallel || cfg.Parallel > MaxParallel {
+		return nil, fmt.Errorf("%w: the Kubiya API is asked every second at most, with %d to %d calls at once", store.ErrInvalid, DefaultParallel, MaxParallel)
 	}
 	s := &source{parallel: cfg.Parallel, budget: max(cfg.Interval, healthTime),
 		client: &api.Client{Base: base, Scheme: "UserKey", SecretFile: cfg.KeyFile, Transport: cfg.Transport, Timeout: cfg.Timeout}}

@@ -179,7 +179,7 @@ func runners(n int) *fake {
 }
 
 func TestHealthCallsAreBounded(t *testing.T) {
-	for parallel, want := range map[int]int{0: kubiya.DefaultParallel, 1: 1, 32: 32} {
+	for parallel, want := range map[int]int{0: kubiya.DefaultParallel, 5: 5, 32: 32} {
 		synctest.Test(t, func(t *testing.T) {
 			f := runners(64)
 			f.delay = 100 * time.Millisecond
@@ -223,7 +223,7 @@ func TestTheKeyIsSentAsItsClientsDo(t *testing.T) {
 }
 
 func TestSettingsThatCannotBe(t *testing.T) {
-	for _, cfg := range []kubiya.Config{{}, {URL: "https://a", Parallel: 33}, {URL: "https://a", Parallel: -1}, {URL: "https://a", Interval: time.Millisecond}, {URL: "nowhere"}} {
+	for _, cfg := range []kubiya.Config{{}, {URL: "https://a", Parallel: 33}, {URL: "https://a", Parallel: 4}, {URL: "https://a", Parallel: -1}, {URL: "https://a", Interval: time.Millisecond}, {URL: "nowhere"}} {
 		if _, err := kubiya.New(cfg); err == nil {
 			t.Errorf("%+v was accepted", cfg)
 		}
