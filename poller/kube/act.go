@@ -323,8 +323,9 @@ func (h *hand) giveBack(j *job, back []*grip) {
 			do: func(ctx context.Context) error { return h.change(ctx, lead, rephase(phaseEnabling)) }})
 	}
 	for _, g := range slices.Backward(back) {
+		let := h.letting(g)
 		j.steps = append(j.steps, step{verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name(), Before: g.word(false), After: h.wordBack(g)},
-			do: func(ctx context.Context) error { return h.change(ctx, g, h.letGo) }})
+			do: func(ctx context.Context) error { return h.change(ctx, g, let) }})
 	}
 }
 

@@ -66,6 +66,8 @@ type hand struct {
 	access      kubernetes.Interface
 	scalers     []unstructured.Unstructured
 	by          store.Person
+	// alone says that nobody asks: the board does what a mark says, which anybody may have written who can annotate the object.
+	alone bool
 }
 
 // hand takes a runner in hand, as the caches show it. Errors are store.ErrUnavailable while they are not complete, and store.ErrNotFound.

@@ -141,6 +141,19 @@ func rephase(phase string) func(*grip) (map[string]any, error) {
 	}
 }
 
+// letting is letGo for an object as it is now. One that was marked, and is no longer, another has given back meanwhile, or a person has: it
+// stays as they left it. So does, for the board by itself, one that was marked anew.
+func (h *hand) letting(g *grip) func(*grip) (map[string]any, error) {
+	was, marked := g.mark, g.marked && !g.broken
+	return func(g *grip) (map[string]any, error) {
+		anew := g.mark.Key != was.Key || !g.mark.At.Equal(was.At)
+		if marked && (!g.marked || h.alone && anew) {
+			return nil, nil
+		}
+		return h.letGo(g)
+	}
+}
+
 // letGo gives an object back what is remembered, and takes its mark away, in one change. A field that somebody has set meanwhile stays.
 func (h *hand) letGo(g *grip) (map[string]any, error) {
 	patch := map[string]any{}

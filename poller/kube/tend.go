@@ -96,6 +96,7 @@ func (c *Cluster) tend(ctx context.Context, ref store.Ref) error {
 	if err != nil {
 		return err
 	}
+	h.alone = true
 	grips, err := h.grips(ctx)
 	if err != nil {
 		return err

@@ -1,0 +1,120 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	k8stesting "k8s.io/client-go/testing"
+
+	"trackside/store"
+	"trackside/systems"
+)
+
+// reach is a hand on Deployments of namespace ns, over client-go's fake API server.
+type reach struct {
+	*hand
+	t    *testing.T
+	fake *dynamicfake.FakeDynamicClient
+}
+
+// deployed is a Deployment with so many replicas, and a mark or none.
+func deployed(name string, replicas int64, m *marking) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "spec": map[string]any{"replicas": replicas}}}
+	u.SetNamespace("ns")
+	u.SetName(name)
+	u.SetUID(types.UID("uid-" + name))
+	if m != nil {
+		u.SetAnnotations(map[string]string{systems.AnnotationDisabled: m.text()})
+	}
+	return u
+}
+
+func newReach(t *testing.T, objects ...*unstructured.Unstructured) *reach {
+	t.Helper()
+	var all []runtime.Object
+	for _, o := range objects {
+		all = append(all, o)
+	}
+	client := dynamicfake.NewSimpleDynamicClient(runtime.NewScheme(), all...)
+	ref := store.Ref{Cluster: "c", System: "labelled", Namespace: "ns", Name: "r"}
+	return &reach{t: t, fake: client, hand: &hand{c: newCluster(t, Config{Act: true}), ref: ref, sw: (*systems.System)(nil).SwitchOf(), read: client, write: client}}
+}
+
+// grip takes hold of a Deployment as it is now.
+func (r *reach) grip(name string) *grip {
+	r.t.Helper()
+	object := systems.Object{Kind: "Deployment", Namespace: "ns", Name: name}
+	lever, _ := r.sw.Lever(object, "")
+	g := &grip{held: held{object: object, lever: lever}, gvr: kinds["Deployment"]}
+	live, err := r.get(r.t.Context(), g.gvr, "ns", name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	g.see(live)
+	return g
+}
+
+// is says how a Deployment is.
+func (r *reach) is(name string) string {
+	g := r.grip(name)
+	return fmt.Sprintf("%v replicas, marked %t, phase %q", g.value(g.lever.Settings[0]), g.marked, g.mark.Phase)
+}
+
+// beforehand does something once, before the first change of that object, which conflicts with it.
+func (r *reach) beforehand(name string, now *unstructured.Unstructured) {
+	r.answer(name, 0, func() error {
+		now.SetUID(types.UID("uid-" + name))
+		if err := r.fake.Tracker().Update(kinds["Deployment"], now, "ns"); err != nil {
+			r.t.Fatal(err)
+		}
+		return apierrors.NewConflict(kinds["Deployment"].GroupResource(), name, errors.New("it has changed"))
+	})
+}
+
+// answer answers the change of an object that comes after so many others of it.
+func (r *reach) answer(name string, after int, answer func() error) {
+	seen := 0
+	r.fake.PrependReactor("patch", "deployments", func(a k8stesting.Action) (bool, runtime.Object, error) {
+		if a.(k8stesting.PatchAction).GetName() != name {
+			return false, nil, nil
+		}
+		if seen++; seen != after+1 {
+			return false, nil, nil
+		}
+		return true, nil, answer()
+	})
+}
+
+// Two boards end a mark at once, or a person takes it away: the one that comes too late changes nothing, and brings nothing back that was
+// off on purpose.
+func TestTheMarkIsGoneMeanwhile(t *testing.T) {
+	mark := &marking{By: "ada", At: markedAt, Key: "k", Until: markedAt.Add(time.Minute), Restore: map[string]any{"/spec/replicas": 0}}
+	again := &marking{By: "bob", At: markedAt.Add(time.Minute), Key: "l", Restore: map[string]any{"/spec/replicas": 3}}
+	for _, c := range []struct {
+		name      string
+		alone     bool
+		meanwhile *unstructured.Unstructured
+		want      string
+	}{
+		{"another board was first", true, deployed("a", 0, nil), `0 replicas, marked false, phase ""`},
+		{"a person asked, and kubectl was first", false, deployed("a", 0, nil), `0 replicas, marked false, phase ""`},
+		{"it was marked anew", true, deployed("a", 0, again), `0 replicas, marked true, phase ""`},
+		{"only its status has changed", true, deployed("a", 0, mark), `0 replicas, marked false, phase ""`},
+	} {
+		r := newReach(t, deployed("a", 0, mark))
+		r.alone = c.alone
+		j := &job{}
+		r.giveBack(j, []*grip{r.grip("a")})
+		r.beforehand("a", c.meanwhile)
+		if _, err := j.run(t.Context()); err != nil || r.is("a") != c.want {
+			t.Errorf("%s: it is %s, %v", c.name, r.is("a"), err)
+		}
+	}
+}
