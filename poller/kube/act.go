@@ -228,7 +228,7 @@ func (h *hand) pullEarly(j *job, grips []*grip, m marking) {
 func (h *hand) pullAll(j *job, grips []*grip, m marking) {
 	ends := []step(nil)
 	if !m.Drain {
-		ends = h.endWork()
+		ends = h.own(h.endWork())
 	}
 	lead := m
 	if len(grips) > 1 || len(ends) > 0 {

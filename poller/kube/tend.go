@@ -141,7 +141,7 @@ func (h *hand) tending(grips []*grip, m marking) (*job, string) {
 	case m.Phase == phaseDraining, m.Phase == phaseDisabling:
 		own := m
 		own.Phase, own.Restore = "", nil
-		h.pullAll(j, leadFirst(grips), own)
+		h.pullAll(j, leadFirst(h.reached(grips)), own)
 		return j, ""
 	}
 	for _, g := range grips {
@@ -151,6 +151,20 @@ func (h *hand) tending(grips []*grip, m marking) (*job, string) {
 		}
 	}
 	return j, "it was brought back by hand"
+}
+
+// own leaves out what a mark does not reach: ending work outside of the runner's namespace is for those who ask for it themselves. A runner
+// says by its own fields where its work is, and whoever can write those need not be allowed to delete pods there.
+func (h *hand) own(ends []step) []step {
+	if !h.alone {
+		return ends
+	}
+	return slices.DeleteFunc(ends, func(s step) bool { return s.effect.Object.Namespace != h.ref.Namespace })
+}
+
+// reached leaves out the objects of other namespaces that bear no mark of their own.
+func (h *hand) reached(grips []*grip) []*grip {
+	return slices.DeleteFunc(slices.Clone(grips), func(g *grip) bool { return !g.marked && g.object.Namespace != h.ref.Namespace })
 }
 
 // leadFirst puts the object that bears the phase first, so that it goes on bearing it.

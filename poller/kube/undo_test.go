@@ -3,9 +3,11 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -116,5 +118,35 @@ func TestTheMarkIsGoneMeanwhile(t *testing.T) {
 		if _, err := j.run(t.Context()); err != nil || r.is("a") != c.want {
 			t.Errorf("%s: it is %s, %v", c.name, r.is("a"), err)
 		}
+	}
+}
+
+// A mark is input, not authority: whoever can annotate an object has the board end no work in namespaces that are not the runner's, nor
+// take anything out of service there that is not marked itself. Somebody who asks is not held back.
+func TestAMarkEndsNoWorkElsewhere(t *testing.T) {
+	r := newReach(t, deployed("a", 3, &marking{At: markedAt, Phase: phaseDisabling}), deployed("b", 3, nil))
+	r.work = []*corev1.Pod{running(&corev1.Pod{ObjectMeta: meta("victim", "w", nil)}), running(&corev1.Pod{ObjectMeta: meta("ns", "w", nil)})}
+	elsewhere := r.grip("b")
+	elsewhere.object.Namespace = "victim"
+	grips := []*grip{r.grip("a"), elsewhere}
+	touched := func(j *job) (out []string) {
+		for _, s := range j.steps {
+			if !s.hidden {
+				out = append(out, s.verb+" "+s.effect.Object.Namespace+"/"+s.effect.Object.Name)
+			}
+		}
+		return out
+	}
+	r.alone = true
+	m, _, _ := leadingGrip(grips)
+	j, _ := r.tending(grips, m)
+	if got, want := touched(j), []string{"patch ns/a", "delete ns/w"}; !slices.Equal(got, want) {
+		t.Errorf("a mark has the board %q, not %q", got, want)
+	}
+	r.alone = false
+	asked := &job{}
+	r.pullAll(asked, grips, m)
+	if got, want := touched(asked), []string{"patch ns/a", "patch victim/b", "delete victim/w", "delete ns/w"}; !slices.Equal(got, want) {
+		t.Errorf("who asks has it %q, not %q", got, want)
 	}
 }
