@@ -34,6 +34,8 @@ type step struct {
 	verb   string
 	gvr    schema.GroupVersionResource
 	do     func(ctx context.Context) error
+	// undo takes back what do has done, where that can be; nil where it cannot.
+	undo func(ctx context.Context) (undone bool, err error)
 }
 
 // Plan says what an action would do to a runner of this cluster; it changes nothing. Errors are of the closed set.
@@ -92,7 +94,7 @@ func (c *Cluster) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 	if traps := h.lacks(ctx, j.steps); len(traps) > 0 {
 		return out, fmt.Errorf("%w: %s of runner %s: %s", store.ErrForbidden, a.Verb, a.Ref, traps[0].Why.Absolute())
 	}
-	out, err = j.run(ctx)
+	out, err = h.perform(ctx, j)
 	if err == nil && j.after != nil {
 		err = j.after(ctx, &out)
 	}
@@ -244,8 +246,7 @@ func (h *hand) pullAll(j *job, grips []*grip, m marking) {
 	j.steps = append(j.steps, ends...)
 	if lead.Phase != "" {
 		g := grips[0]
-		j.steps = append(j.steps, step{hidden: true, verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name()},
-			do: func(ctx context.Context) error { return h.change(ctx, g, rephase("")) }})
+		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name()}}, g, rephase("")))
 	}
 }
 
@@ -257,7 +258,7 @@ func (h *hand) pulling(g *grip, m marking, apply bool) step {
 	case apply:
 		e.Before, e.After = "unmarked", "marked"
 	}
-	return step{effect: e, verb: "patch", gvr: g.gvr, do: func(ctx context.Context) error { return h.change(ctx, g, pull(m, apply)) }}
+	return h.changing(step{effect: e, verb: "patch", gvr: g.gvr}, g, pull(m, apply))
 }
 
 // word says what the fields of an object are, or would be when it is off.
@@ -319,13 +320,11 @@ func (h *hand) giveBack(j *job, back []*grip) {
 	})
 	lead := back[0]
 	if len(back) > 1 && lead.marked && !lead.broken {
-		j.steps = append(j.steps, step{hidden: true, verb: "patch", gvr: lead.gvr, effect: store.Effect{Object: lead.name()},
-			do: func(ctx context.Context) error { return h.change(ctx, lead, rephase(phaseEnabling)) }})
+		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: lead.gvr, effect: store.Effect{Object: lead.name()}}, lead, rephase(phaseEnabling)))
 	}
 	for _, g := range slices.Backward(back) {
-		let := h.letting(g)
-		j.steps = append(j.steps, step{verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name(), Before: g.word(false), After: h.wordBack(g)},
-			do: func(ctx context.Context) error { return h.change(ctx, g, let) }})
+		e := store.Effect{Object: g.name(), Before: g.word(false), After: h.wordBack(g)}
+		j.steps = append(j.steps, h.changing(step{verb: "patch", gvr: g.gvr, effect: e}, g, h.letting(g)))
 	}
 }
 

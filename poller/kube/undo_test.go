@@ -150,3 +150,63 @@ func TestAMarkEndsNoWorkElsewhere(t *testing.T) {
 		t.Errorf("who asks has it %q, not %q", got, want)
 	}
 }
+
+// What was refused half-way is taken back, with the phase by which the board would go on by itself.
+func TestWhatIsRefusedIsTakenBack(t *testing.T) {
+	refused := apierrors.NewForbidden(kinds["Deployment"].GroupResource(), "b", errors.New("a policy is against it"))
+	mine := marking{By: "ada", At: markedAt, Key: "k"}
+	older := &marking{By: "bob", At: markedAt.Add(-time.Hour), Key: "j", Restore: map[string]any{"/spec/replicas": 3}}
+	for _, c := range []struct {
+		name   string
+		a, b   *unstructured.Unstructured
+		enable bool
+		answer error
+		isA    string
+		goesOn bool
+	}{
+		{"disable", deployed("a", 3, nil), deployed("b", 2, nil), false, refused, `3 replicas, marked false, phase ""`, false},
+		{"disable again", deployed("a", 0, older), deployed("b", 2, nil), false, refused, `0 replicas, marked true, phase ""`, false},
+		{"disable, invalid", deployed("a", 3, nil), deployed("b", 2, nil), false, apierrors.NewBadRequest("no"), `3 replicas, marked false, phase ""`, false},
+		{"disable, cut off", deployed("a", 3, nil), deployed("b", 2, nil), false, apierrors.NewInternalError(errors.New("gone")), `0 replicas, marked true, phase "disabling"`, true},
+		{"enable", deployed("b", 0, older), deployed("a", 0, older), true, refused, `0 replicas, marked true, phase ""`, false},
+	} {
+		r := newReach(t, c.a, c.b)
+		j, grips := &job{}, []*grip{r.grip("a"), r.grip("b")}
+		if c.enable {
+			slices.Reverse(grips) // b leads, and comes last
+			r.answer("b", 1, func() error { return c.answer })
+			r.giveBack(j, grips)
+		} else {
+			r.answer("b", 0, func() error { return c.answer })
+			r.pullAll(j, grips, mine)
+		}
+		before := r.is("b") + r.grip("b").mark.text()
+		out, err := r.perform(t.Context(), j)
+		if err == nil || r.is("a") != c.isA || (out.Waits != "") != c.goesOn {
+			t.Errorf("%s: %v; it is %s, and waits %q", c.name, err, r.is("a"), out.Waits)
+		}
+		if after := r.is("b") + r.grip("b").mark.text(); before != after {
+			t.Errorf("%s: b was %s, and is %s", c.name, before, after)
+		}
+		if first := out.Steps[0]; !c.goesOn && (first.After != first.Before || first.Problem == "") {
+			t.Errorf("%s: the answer tells %+v", c.name, first)
+		}
+	}
+}
+
+// What somebody has changed since is not taken back.
+func TestTakingBackLeavesOthersChanges(t *testing.T) {
+	r := newReach(t, deployed("a", 3, nil), deployed("b", 2, nil))
+	r.answer("b", 0, func() error {
+		if err := r.fake.Tracker().Update(kinds["Deployment"], deployed("a", 5, nil), "ns"); err != nil {
+			t.Fatal(err)
+		}
+		return apierrors.NewForbidden(kinds["Deployment"].GroupResource(), "b", nil)
+	})
+	r.answer("a", 1, func() error { return apierrors.NewConflict(kinds["Deployment"].GroupResource(), "a", nil) })
+	j := &job{}
+	r.pullAll(j, []*grip{r.grip("a"), r.grip("b")}, marking{By: "ada", At: markedAt, Key: "k"})
+	if _, err := r.perform(t.Context(), j); !errors.Is(err, store.ErrForbidden) || r.is("a") != `5 replicas, marked false, phase ""` {
+		t.Errorf("%v; it is %s", err, r.is("a"))
+	}
+}
