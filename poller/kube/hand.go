@@ -68,6 +68,8 @@ type hand struct {
 	by          store.Person
 	// alone says that nobody asks: the board does what a mark says, which anybody may have written who can annotate the object.
 	alone bool
+	// wrote says that it has changed something.
+	wrote bool
 }
 
 // hand takes a runner in hand, as the caches show it. Errors are store.ErrUnavailable while they are not complete, and store.ErrNotFound.

@@ -52,6 +52,7 @@ func (h *hand) patch(ctx context.Context, g *grip, body []byte) (again bool, err
 	live, err := h.write.Resource(g.gvr).Namespace(o.Namespace).Patch(ctx, o.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: fieldManager})
 	if err == nil {
 		g.see(live)
+		h.wrote = true
 		return false, nil
 	}
 	if !apierrors.IsConflict(err) {

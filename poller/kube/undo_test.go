@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -208,5 +209,42 @@ func TestTakingBackLeavesOthersChanges(t *testing.T) {
 	r.pullAll(j, []*grip{r.grip("a"), r.grip("b")}, marking{By: "ada", At: markedAt, Key: "k"})
 	if _, err := r.perform(t.Context(), j); !errors.Is(err, store.ErrForbidden) || r.is("a") != `5 replicas, marked false, phase ""` {
 		t.Errorf("%v; it is %s", err, r.is("a"))
+	}
+}
+
+// What the board finishes by itself is told in the audit, by whichever board did it, and once.
+func TestTheAuditTellsWhatWasFinished(t *testing.T) {
+	for _, c := range []struct {
+		mark marking
+		verb store.Verb
+		note string
+		work string
+	}{
+		{marking{By: "ada", Phase: phaseDisabling}, store.VerbDisable, "what was begun is finished; disabled by ada", ""},
+		{marking{By: "ada", Phase: phaseDisabling}, store.VerbDisable, "what was begun is finished, but for work in other namespaces; disabled by ada", "victim"},
+		{marking{By: "ada", Phase: phaseDraining, Drain: true}, store.VerbDisable, "its work has ended; disabled by ada", ""},
+		{marking{By: "ada", Phase: phaseEnabling, Restore: map[string]any{"/spec/replicas": 3}}, store.VerbEnable, "what was begun is finished; disabled by ada", ""},
+		{marking{By: "ada", Until: markedAt, Restore: map[string]any{"/spec/replicas": 3}}, store.VerbEnable, "its time was over; disabled by ada", ""},
+	} {
+		c.mark.At = markedAt
+		r := newReach(t, deployed("a", 3, &c.mark), deployed("b", 3, nil))
+		if c.verb == store.VerbEnable {
+			r = newReach(t, deployed("a", 0, &c.mark), deployed("b", 3, nil))
+		}
+		var told []store.Entry
+		r.c.cfg.Tended = func(_ context.Context, e store.Entry) { told = append(told, e) }
+		r.alone = true
+		if c.work != "" {
+			r.work = []*corev1.Pod{running(&corev1.Pod{ObjectMeta: meta(c.work, "w", nil)})}
+		}
+		for range 2 { // the second time there is nothing to be done
+			r.wrote = false
+			if err := r.tend(t.Context(), []*grip{r.grip("a"), r.grip("b")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(told) != 1 || told[0].Verb != string(c.verb) || told[0].Note != c.note || told[0].Result != store.ResultDone {
+			t.Errorf("%s: told %+v", c.note, told)
+		}
 	}
 }
