@@ -246,7 +246,7 @@ func (h *hand) pullAll(j *job, grips []*grip, m marking) {
 	j.steps = append(j.steps, ends...)
 	if lead.Phase != "" {
 		g := grips[0]
-		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name()}}, g, rephase("")))
+		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name()}}, g, rephase("", false)))
 	}
 }
 
@@ -286,11 +286,20 @@ func (h *hand) enable(ctx context.Context, a store.Action) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.enabling(a.Verb, grips)
+}
+
+func (h *hand) enabling(verb store.Verb, grips []*grip) (*job, error) {
 	back := toGiveBack(grips)
 	if len(back) == 0 {
 		return &job{}, nil // it is in service, or nothing of it can be out
 	}
-	j := &job{reason: "EnabledByTrackside", said: "enabled", about: back[0], traps: h.traps(a.Verb, back, nil)}
+	begun := slices.ContainsFunc(grips, func(g *grip) bool { return g.marked && g.mark.Usual })
+	on := func(g *grip) bool { return !g.marked || g.broken || !wasOff(g.mark, g.lever) }
+	if say := deciding(grips); begun || !slices.ContainsFunc(say, on) {
+		h.usual = say // otherwise it would be done, and nothing in service
+	}
+	j := &job{reason: "EnabledByTrackside", said: "enabled", about: back[0], traps: h.traps(verb, back, nil)}
 	if !slices.ContainsFunc(back, func(g *grip) bool { return g.marked && !g.broken }) {
 		j.traps = append(j.traps, store.Trap{Code: "nothing-remembered", Why: "Nothing remembers how it was, for it was not taken out of service here: it gets one replica, or as many as its autoscaler asks for."})
 	}
@@ -320,12 +329,21 @@ func (h *hand) giveBack(j *job, back []*grip) {
 	})
 	lead := back[0]
 	if len(back) > 1 && lead.marked && !lead.broken {
-		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: lead.gvr, effect: store.Effect{Object: lead.name()}}, lead, rephase(phaseEnabling)))
+		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: lead.gvr, effect: store.Effect{Object: lead.name()}}, lead, rephase(phaseEnabling, len(h.usual) > 0)))
 	}
 	for _, g := range slices.Backward(back) {
 		e := store.Effect{Object: g.name(), Before: g.word(false), After: h.wordBack(g)}
 		j.steps = append(j.steps, h.changing(step{verb: "patch", gvr: g.gvr, effect: e}, g, h.letting(g)))
 	}
+}
+
+// deciding chooses those whose fields say whether the runner is in service: a schedule does only where there is nothing else.
+func deciding(grips []*grip) []*grip {
+	says := slices.DeleteFunc(slices.Clone(grips), func(g *grip) bool { return len(g.lever.Settings) == 0 })
+	if slices.ContainsFunc(says, func(g *grip) bool { return g.object.Kind != "CronJob" }) {
+		says = slices.DeleteFunc(says, func(g *grip) bool { return g.object.Kind == "CronJob" })
+	}
+	return says
 }
 
 // phased is 1 for the object whose mark has a phase.

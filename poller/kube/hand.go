@@ -70,6 +70,8 @@ type hand struct {
 	alone bool
 	// wrote says that it has changed something.
 	wrote bool
+	// usual get their usual values back where they are remembered as off.
+	usual []*grip
 }
 
 // hand takes a runner in hand, as the caches show it. Errors are store.ErrUnavailable while they are not complete, and store.ErrNotFound.

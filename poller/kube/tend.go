@@ -140,6 +140,9 @@ func (h *hand) tending(grips []*grip, m marking) (*job, telling) {
 	j, finished := &job{}, "what was begun is finished"
 	switch {
 	case m.Phase == phaseEnabling:
+		if m.Usual {
+			h.usual = deciding(grips)
+		}
 		h.giveBack(j, toGiveBack(grips))
 		return j, telling{store.VerbEnable, finished}
 	case !m.Until.IsZero() && !time.Now().Before(m.Until):

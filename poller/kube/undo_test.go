@@ -248,3 +248,54 @@ func TestTheAuditTellsWhatWasFinished(t *testing.T) {
 		}
 	}
 }
+
+// Everything that is remembered was off by hand before: who enables the runner wants it in service, whether or not all is done in one go.
+// The end of a mark's time restores what was. A schedule that was suspended beside something else stays so.
+func TestEnableOfWhatWasOffBefore(t *testing.T) {
+	off := &marking{By: "ada", At: markedAt, Key: "k", Until: markedAt, Restore: map[string]any{"/spec/replicas": 0}}
+	two := &marking{By: "ada", At: markedAt, Key: "k", Restore: map[string]any{"/spec/replicas": 2}}
+	for _, c := range []struct {
+		name  string
+		b     *marking
+		alone bool
+		cut   bool
+		want  string
+	}{
+		{"somebody enables it", off, false, false, "1 and 1"},
+		{"its time is over", off, true, false, "0 and 0"},
+		{"only a part of it was off", two, false, false, "0 and 2"},
+		{"half is left to the board", off, false, true, "1 and 1"},
+	} {
+		r := newReach(t, deployed("a", 0, off), deployed("b", 0, c.b))
+		r.alone = c.alone
+		grips := []*grip{r.grip("a"), r.grip("b")}
+		j, err := &job{}, error(nil)
+		if c.alone {
+			j, _ = r.tending(grips, grips[0].mark)
+		} else {
+			j, err = r.enabling(store.VerbEnable, grips)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.cut {
+			r.answer("b", 0, func() error { return apierrors.NewInternalError(errors.New("gone")) })
+		}
+		for _, s := range j.steps {
+			if was := s.effect.Before; !c.alone && c.want == "1 and 1" && !s.hidden && (was != "0 replicas" || s.effect.After != "1 replica") {
+				t.Errorf("%s: told as %+v", c.name, s.effect)
+			}
+		}
+		if _, err := r.perform(t.Context(), j); (err != nil) != c.cut {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		r.alone = true
+		if err := r.tend(t.Context(), []*grip{r.grip("a"), r.grip("b")}); err != nil {
+			t.Error(err)
+		}
+		a, b := r.grip("a"), r.grip("b")
+		if got := fmt.Sprintf("%v and %v", a.value(a.lever.Settings[0]), b.value(b.lever.Settings[0])); got != c.want || a.marked || b.marked {
+			t.Errorf("%s: it has %s replicas, and not %s; marked %t and %t", c.name, got, c.want, a.marked, b.marked)
+		}
+	}
+}
