@@ -53,7 +53,7 @@ func (c *Cluster) Plan(ctx context.Context, a store.Action, r *store.Runner) (st
 	if err != nil {
 		return store.Plan{}, err
 	}
-	p := store.Plan{Action: a, Goes: j.goes, Stays: j.stays, Work: underWay(r), Traps: append(j.traps, h.lacks(ctx, j.steps)...)}
+	p := store.Plan{Action: a, Goes: j.goes, Stays: j.stays, Work: underWay(r), Traps: slices.Concat(j.traps, h.lacks(ctx, j.steps), h.untended(ctx, a.Verb, j.steps))}
 	for _, s := range j.steps {
 		if !s.hidden {
 			p.Steps = append(p.Steps, s.effect)
