@@ -258,7 +258,7 @@ func (h *hand) pulling(g *grip, m marking, apply bool) step {
 	case apply:
 		e.Before, e.After = "unmarked", "marked"
 	}
-	return h.changing(step{effect: e, verb: "patch", gvr: g.gvr}, g, pull(m, apply))
+	return h.changing(step{effect: e, verb: "patch", gvr: g.gvr}, g, h.still(g, pull(m, apply)))
 }
 
 // word says what the fields of an object are, or would be when it is off.

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -174,6 +175,17 @@ func (h *hand) finishing(m marking, finished string) telling {
 		finished += ", but for work in other namespaces"
 	}
 	return telling{store.VerbDisable, finished}
+}
+
+// still has the board by itself make a change only as long as the object's mark is the one that asks for it.
+func (h *hand) still(g *grip, edit func(*grip) (map[string]any, error)) func(*grip) (map[string]any, error) {
+	was, marked := g.mark, g.marked
+	return func(g *grip) (map[string]any, error) {
+		if h.alone && marked && (!g.marked || g.mark.Key != was.Key || g.mark.Phase != was.Phase) {
+			return nil, fmt.Errorf("%w: the mark of %s was changed meanwhile", store.ErrConflict, g.name())
+		}
+		return edit(g)
+	}
 }
 
 // own leaves out what a mark does not reach: ending work outside of the runner's namespace is for those who ask for it themselves. A runner

@@ -20,7 +20,7 @@ func (h *hand) perform(ctx context.Context, j *job) (store.Outcome, error) {
 		if left := j.takeBack(context.WithoutCancel(ctx), &out); left != nil {
 			err = fmt.Errorf("%w; and what was done before could not be taken back, so that the board may go on with it: %s", err, store.Plain(left))
 		}
-	case err != nil && h.c.cfg.Act && slices.ContainsFunc(j.steps, func(s step) bool { return s.hidden }):
+	case err != nil && h.wrote && h.c.cfg.Act && slices.ContainsFunc(j.steps, func(s step) bool { return s.hidden }):
 		out.Waits = "What is left of it is done by the board itself, as soon as the API server answers."
 	}
 	return out, err

@@ -122,6 +122,25 @@ func TestTheMarkIsGoneMeanwhile(t *testing.T) {
 	}
 }
 
+// What the board was about to finish, somebody has thought better of meanwhile: it is left to them.
+func TestWhatWasBegunIsRevokedMeanwhile(t *testing.T) {
+	mark := marking{By: "ada", At: markedAt, Key: "k", Phase: phaseDisabling, Restore: map[string]any{"/spec/replicas": 3}}
+	back := mark
+	back.Phase = phaseEnabling
+	for want, now := range map[string]*unstructured.Unstructured{
+		`3 replicas, marked false, phase ""`:        deployed("a", 3, nil),
+		`3 replicas, marked true, phase "enabling"`: deployed("a", 3, &back),
+	} {
+		r := newReach(t, deployed("a", 3, &mark), deployed("b", 3, nil))
+		r.alone = true
+		grips := []*grip{r.grip("a"), r.grip("b")}
+		r.beforehand("a", now)
+		if err := r.tend(t.Context(), grips); !errors.Is(err, store.ErrConflict) || r.is("a") != want || r.grip("b").marked {
+			t.Errorf("%v; it is %s, and not %s; the other %s", err, r.is("a"), want, r.is("b"))
+		}
+	}
+}
+
 // A mark is input, not authority: whoever can annotate an object has the board end no work in namespaces that are not the runner's, nor
 // take anything out of service there that is not marked itself. Somebody who asks is not held back.
 func TestAMarkEndsNoWorkElsewhere(t *testing.T) {
