@@ -79,7 +79,7 @@ func TestActSurvivesAKill(t *testing.T) {
 				next.until(ref, "enabled", enabled)
 			}
 			rig.Eventually(t, 10*time.Second, "the audit has an end", func() error {
-				entries, err := next.db.Entries(t.Context(), store.EntryFilter{Verb: string(verb)}, 10)
+				entries, err := next.db.Entries(t.Context(), store.EntryFilter{Verb: string(verb), By: "ada"}, 10)
 				if err == nil && (len(entries) != 1 || entries[0].Result != store.ResultDone) {
 					err = fmt.Errorf("it holds %+v", entries)
 				}

@@ -34,6 +34,8 @@ type step struct {
 	verb   string
 	gvr    schema.GroupVersionResource
 	do     func(ctx context.Context) error
+	// undo takes back what do has done, where that can be; nil where it cannot.
+	undo func(ctx context.Context) (undone bool, err error)
 }
 
 // Plan says what an action would do to a runner of this cluster; it changes nothing. Errors are of the closed set.
@@ -51,7 +53,7 @@ func (c *Cluster) Plan(ctx context.Context, a store.Action, r *store.Runner) (st
 	if err != nil {
 		return store.Plan{}, err
 	}
-	p := store.Plan{Action: a, Goes: j.goes, Stays: j.stays, Work: underWay(r), Traps: append(j.traps, h.lacks(ctx, j.steps)...)}
+	p := store.Plan{Action: a, Goes: j.goes, Stays: j.stays, Work: underWay(r), Traps: slices.Concat(j.traps, h.lacks(ctx, j.steps), h.untended(ctx, a.Verb, j.steps))}
 	for _, s := range j.steps {
 		if !s.hidden {
 			p.Steps = append(p.Steps, s.effect)
@@ -92,7 +94,7 @@ func (c *Cluster) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 	if traps := h.lacks(ctx, j.steps); len(traps) > 0 {
 		return out, fmt.Errorf("%w: %s of runner %s: %s", store.ErrForbidden, a.Verb, a.Ref, traps[0].Why.Absolute())
 	}
-	out, err = j.run(ctx)
+	out, err = h.perform(ctx, j)
 	if err == nil && j.after != nil {
 		err = j.after(ctx, &out)
 	}
@@ -228,7 +230,7 @@ func (h *hand) pullEarly(j *job, grips []*grip, m marking) {
 func (h *hand) pullAll(j *job, grips []*grip, m marking) {
 	ends := []step(nil)
 	if !m.Drain {
-		ends = h.endWork()
+		ends = h.own(h.endWork())
 	}
 	lead := m
 	if len(grips) > 1 || len(ends) > 0 {
@@ -244,8 +246,7 @@ func (h *hand) pullAll(j *job, grips []*grip, m marking) {
 	j.steps = append(j.steps, ends...)
 	if lead.Phase != "" {
 		g := grips[0]
-		j.steps = append(j.steps, step{hidden: true, verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name()},
-			do: func(ctx context.Context) error { return h.change(ctx, g, rephase("")) }})
+		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name()}}, g, rephase("", false)))
 	}
 }
 
@@ -257,7 +258,7 @@ func (h *hand) pulling(g *grip, m marking, apply bool) step {
 	case apply:
 		e.Before, e.After = "unmarked", "marked"
 	}
-	return step{effect: e, verb: "patch", gvr: g.gvr, do: func(ctx context.Context) error { return h.change(ctx, g, pull(m, apply)) }}
+	return h.changing(step{effect: e, verb: "patch", gvr: g.gvr}, g, h.still(g, pull(m, apply)))
 }
 
 // word says what the fields of an object are, or would be when it is off.
@@ -285,11 +286,20 @@ func (h *hand) enable(ctx context.Context, a store.Action) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.enabling(a.Verb, grips)
+}
+
+func (h *hand) enabling(verb store.Verb, grips []*grip) (*job, error) {
 	back := toGiveBack(grips)
 	if len(back) == 0 {
 		return &job{}, nil // it is in service, or nothing of it can be out
 	}
-	j := &job{reason: "EnabledByTrackside", said: "enabled", about: back[0], traps: h.traps(a.Verb, back, nil)}
+	begun := slices.ContainsFunc(grips, func(g *grip) bool { return g.marked && g.mark.Usual })
+	on := func(g *grip) bool { return !g.marked || g.broken || !wasOff(g.mark, g.lever) }
+	if say := deciding(grips); begun || !slices.ContainsFunc(say, on) {
+		h.usual = say // otherwise it would be done, and nothing in service
+	}
+	j := &job{reason: "EnabledByTrackside", said: "enabled", about: back[0], traps: h.traps(verb, back, nil)}
 	if !slices.ContainsFunc(back, func(g *grip) bool { return g.marked && !g.broken }) {
 		j.traps = append(j.traps, store.Trap{Code: "nothing-remembered", Why: "Nothing remembers how it was, for it was not taken out of service here: it gets one replica, or as many as its autoscaler asks for."})
 	}
@@ -319,13 +329,21 @@ func (h *hand) giveBack(j *job, back []*grip) {
 	})
 	lead := back[0]
 	if len(back) > 1 && lead.marked && !lead.broken {
-		j.steps = append(j.steps, step{hidden: true, verb: "patch", gvr: lead.gvr, effect: store.Effect{Object: lead.name()},
-			do: func(ctx context.Context) error { return h.change(ctx, lead, rephase(phaseEnabling)) }})
+		j.steps = append(j.steps, h.changing(step{hidden: true, verb: "patch", gvr: lead.gvr, effect: store.Effect{Object: lead.name()}}, lead, rephase(phaseEnabling, len(h.usual) > 0)))
 	}
 	for _, g := range slices.Backward(back) {
-		j.steps = append(j.steps, step{verb: "patch", gvr: g.gvr, effect: store.Effect{Object: g.name(), Before: g.word(false), After: h.wordBack(g)},
-			do: func(ctx context.Context) error { return h.change(ctx, g, h.letGo) }})
+		e := store.Effect{Object: g.name(), Before: g.word(false), After: h.wordBack(g)}
+		j.steps = append(j.steps, h.changing(step{verb: "patch", gvr: g.gvr, effect: e}, g, h.letting(g)))
 	}
+}
+
+// deciding chooses those whose fields say whether the runner is in service: a schedule does only where there is nothing else.
+func deciding(grips []*grip) []*grip {
+	says := slices.DeleteFunc(slices.Clone(grips), func(g *grip) bool { return len(g.lever.Settings) == 0 })
+	if slices.ContainsFunc(says, func(g *grip) bool { return g.object.Kind != "CronJob" }) {
+		says = slices.DeleteFunc(says, func(g *grip) bool { return g.object.Kind == "CronJob" })
+	}
+	return says
 }
 
 // phased is 1 for the object whose mark has a phase.

@@ -53,6 +53,7 @@ func (h *hand) deleting(kind, namespace, name string, uid types.UID, how metav1.
 		ctx, cancel := context.WithTimeout(ctx, actTimeout)
 		defer cancel()
 		err := h.write.Resource(gvr).Namespace(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &how, Preconditions: &metav1.Preconditions{UID: &uid}})
+		h.wrote = h.wrote || err == nil
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) && h.replaced(ctx, gvr, o, uid) {
 			return nil
 		}

@@ -66,6 +66,12 @@ type hand struct {
 	access      kubernetes.Interface
 	scalers     []unstructured.Unstructured
 	by          store.Person
+	// alone says that nobody asks: the board does what a mark says, which anybody may have written who can annotate the object.
+	alone bool
+	// wrote says that it has changed something.
+	wrote bool
+	// usual get their usual values back where they are remembered as off.
+	usual []*grip
 }
 
 // hand takes a runner in hand, as the caches show it. Errors are store.ErrUnavailable while they are not complete, and store.ErrNotFound.
@@ -220,12 +226,15 @@ func least(scaler *unstructured.Unstructured) int64 {
 // border makes an answer of the API server an error of ours: what was being done, to which object of which runner, and what to do next.
 func (h *hand) border(err error, verb string, gvr schema.GroupVersionResource, o store.Object) error {
 	doing := fmt.Sprintf("%s %s of runner %s", verb, o, h.ref)
-	said := store.Clean(store.ErrorText(err), 300)
+	said, who := store.Clean(store.ErrorText(err), 300), h.who()
+	if verb == "get" {
+		who = boardAccount // which reads, whoever acts
+	}
 	switch {
 	case err == nil:
 		return nil
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-		return fmt.Errorf("%w: %s lacks the verb %s on %s in namespace %s, to %s: %s", store.ErrForbidden, h.who(), verb, resourceName(gvr), o.Namespace, doing, said)
+		return fmt.Errorf("%w: %s lacks the verb %s on %s in namespace %s, to %s: %s", store.ErrForbidden, who, verb, resourceName(gvr), o.Namespace, doing, said)
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%w: %s: it is not there any more", store.ErrNotFound, doing)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
@@ -238,11 +247,17 @@ func (h *hand) border(err error, verb string, gvr schema.GroupVersionResource, o
 
 // who acts, in the cluster's eyes.
 func (h *hand) who() string {
-	if h.c.cfg.Impersonate && h.by.Name != "" {
+	if h.impersonates() {
 		return "user " + store.Clean(h.by.Name, 80)
 	}
-	return "the board's ServiceAccount"
+	return boardAccount
 }
+
+// boardAccount is what the board is called where it acts, or reads, in no name but its own.
+const boardAccount = "the board's ServiceAccount"
+
+// impersonates reports whether it acts in somebody's own name.
+func (h *hand) impersonates() bool { return h.c.cfg.Impersonate && h.by.Name != "" }
 
 // resourceName is a resource as kubectl auth can-i takes it.
 func resourceName(gvr schema.GroupVersionResource) string {

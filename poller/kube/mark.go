@@ -36,6 +36,8 @@ type marking struct {
 	Key string `json:"key,omitempty"`
 	// Restore holds what the fields were, by JSON pointer; null for one that was not there. It is missing until the object is changed.
 	Restore map[string]any `json:"restore,omitempty"`
+	// Usual says, beside phaseEnabling, that what was off before gets its usual value: all was, and somebody wants it in service.
+	Usual bool `json:"usual,omitempty"`
 }
 
 // readMark reads the mark of an object; there is none without the annotation. One that cannot be read is told in its note, and restores

@@ -52,6 +52,7 @@ func (h *hand) patch(ctx context.Context, g *grip, body []byte) (again bool, err
 	live, err := h.write.Resource(g.gvr).Namespace(o.Namespace).Patch(ctx, o.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: fieldManager})
 	if err == nil {
 		g.see(live)
+		h.wrote = true
 		return false, nil
 	}
 	if !apierrors.IsConflict(err) {
@@ -127,17 +128,30 @@ func rival(g *grip, m marking) error {
 		store.ErrConflict, g.name(), g.mark.By, g.mark.At.UTC().Format("15:04:05 UTC"), g.mark.Note)
 }
 
-// rephase changes the phase of an object's mark, and nothing else. One that bears no mark any more was brought back by somebody.
-func rephase(phase string) func(*grip) (map[string]any, error) {
+// rephase changes the phase of an object's mark, and what belongs to it. One that bears no mark any more was brought back by somebody.
+func rephase(phase string, usual bool) func(*grip) (map[string]any, error) {
 	return func(g *grip) (map[string]any, error) {
 		if !g.marked || g.broken || g.mark.Phase == phase {
 			return nil, nil
 		}
 		m := g.mark
-		m.Phase = phase
+		m.Phase, m.Usual = phase, usual
 		patch := map[string]any{}
 		put(patch, m.text(), "metadata", "annotations", systems.AnnotationDisabled)
 		return patch, nil
+	}
+}
+
+// letting is letGo for an object as it is now. One that was marked, and is no longer, another has given back meanwhile, or a person has: it
+// stays as they left it. So does, for the board by itself, one that was marked anew.
+func (h *hand) letting(g *grip) func(*grip) (map[string]any, error) {
+	was, marked := g.mark, g.marked && !g.broken
+	return func(g *grip) (map[string]any, error) {
+		anew := g.mark.Key != was.Key || !g.mark.At.Equal(was.At)
+		if marked && (!g.marked || h.alone && anew) {
+			return nil, nil
+		}
+		return h.letGo(g)
 	}
 }
 
@@ -170,7 +184,11 @@ func (g *grip) onlyMarked() bool { return g.marked && g.mark.Restore == nil && !
 
 // back is the value to give back: never fewer replicas than the autoscaler's least, and none where there were none.
 func (h *hand) back(g *grip, s systems.Setting) (any, bool) {
-	v, ok := s.Back(g.mark.Restore[pointer(s.Path)])
+	was := g.mark.Restore[pointer(s.Path)]
+	if s.IsOff(was) && slices.Contains(h.usual, g) {
+		was = nil
+	}
+	v, ok := s.Back(was)
 	n, isNumber := v.(int64)
 	if scaler := h.scaler(g.object.Kind, g.object.Name); ok && isNumber && n > 0 && scaler != nil && slices.Equal(s.Path, []string{"spec", "replicas"}) {
 		return max(n, least(scaler)), true

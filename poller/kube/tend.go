@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -96,24 +97,34 @@ func (c *Cluster) tend(ctx context.Context, ref store.Ref) error {
 	if err != nil {
 		return err
 	}
+	h.alone = true
 	grips, err := h.grips(ctx)
 	if err != nil {
 		return err
 	}
+	err = h.tend(ctx, grips)
+	c.touch(ref)
+	return err
+}
+
+// tend does it, and tells the audit when this board has changed anything: another may have been first.
+func (h *hand) tend(ctx context.Context, grips []*grip) error {
 	m, marked, broken := leadingGrip(grips)
 	if !marked || broken {
 		return nil
 	}
-	j, note := h.tending(grips, m)
-	if len(j.steps) == 0 {
-		return nil
+	j, t := h.tending(grips, m)
+	_, err := j.run(ctx)
+	if err == nil && h.wrote {
+		h.c.tended(ctx, h.ref, m, t)
 	}
-	_, err = j.run(ctx)
-	if err == nil && note != "" {
-		c.tended(ctx, ref, m, note)
-	}
-	c.touch(ref)
 	return err
+}
+
+// telling is what the audit tells of what was done without anybody asking for it.
+type telling struct {
+	verb store.Verb
+	note string
 }
 
 func leadingGrip(grips []*grip) (marking, bool, bool) {
@@ -125,23 +136,26 @@ func leadingGrip(grips []*grip) (marking, bool, bool) {
 	return leading(hs)
 }
 
-// tending is what is to be done, and the note under which the audit tells of it; blank for what an action already told.
-func (h *hand) tending(grips []*grip, m marking) (*job, string) {
-	j := &job{}
+// tending is what is to be done, and what the audit tells of it.
+func (h *hand) tending(grips []*grip, m marking) (*job, telling) {
+	j, finished := &job{}, "what was begun is finished"
 	switch {
 	case m.Phase == phaseEnabling:
+		if m.Usual {
+			h.usual = deciding(grips)
+		}
 		h.giveBack(j, toGiveBack(grips))
-		return j, ""
+		return j, telling{store.VerbEnable, finished}
 	case !m.Until.IsZero() && !time.Now().Before(m.Until):
 		h.giveBack(j, toGiveBack(grips))
-		return j, "its time was over"
+		return j, telling{store.VerbEnable, "its time was over"}
 	case m.Phase == phaseDraining && h.busy():
-		return j, ""
+		return j, telling{}
 	case m.Phase == phaseDraining, m.Phase == phaseDisabling:
 		own := m
 		own.Phase, own.Restore = "", nil
-		h.pullAll(j, leadFirst(grips), own)
-		return j, ""
+		h.pullAll(j, leadFirst(h.reached(grips)), own)
+		return j, h.finishing(m, finished)
 	}
 	for _, g := range grips {
 		if now := g.now(); g.marked && !g.broken && g.mark.Restore != nil && now.reverted() && !wasOff(g.mark, g.lever) {
@@ -149,7 +163,43 @@ func (h *hand) tending(grips []*grip, m marking) (*job, string) {
 				do: func(ctx context.Context) error { return h.change(ctx, g, forget) }})
 		}
 	}
-	return j, "it was brought back by hand"
+	return j, telling{store.VerbEnable, "it was brought back by hand"}
+}
+
+// finishing tells of taking a runner out of service.
+func (h *hand) finishing(m marking, finished string) telling {
+	if m.Phase == phaseDraining {
+		finished = "its work has ended"
+	}
+	if all := h.endWork(); !m.Drain && len(h.own(all)) < len(all) {
+		finished += ", but for work in other namespaces"
+	}
+	return telling{store.VerbDisable, finished}
+}
+
+// still has the board by itself make a change only as long as the object's mark is the one that asks for it.
+func (h *hand) still(g *grip, edit func(*grip) (map[string]any, error)) func(*grip) (map[string]any, error) {
+	was, marked := g.mark, g.marked
+	return func(g *grip) (map[string]any, error) {
+		if h.alone && marked && (!g.marked || g.mark.Key != was.Key || g.mark.Phase != was.Phase) {
+			return nil, fmt.Errorf("%w: the mark of %s was changed meanwhile", store.ErrConflict, g.name())
+		}
+		return edit(g)
+	}
+}
+
+// own leaves out what a mark does not reach: ending work outside of the runner's namespace is for those who ask for it themselves. A runner
+// says by its own fields where its work is, and whoever can write those need not be allowed to delete pods there.
+func (h *hand) own(ends []step) []step {
+	if !h.alone {
+		return ends
+	}
+	return slices.DeleteFunc(ends, func(s step) bool { return s.effect.Object.Namespace != h.ref.Namespace })
+}
+
+// reached leaves out the objects of other namespaces that bear no mark of their own.
+func (h *hand) reached(grips []*grip) []*grip {
+	return slices.DeleteFunc(slices.Clone(grips), func(g *grip) bool { return !g.marked && g.object.Namespace != h.ref.Namespace })
 }
 
 // leadFirst puts the object that bears the phase first, so that it goes on bearing it.
@@ -171,11 +221,14 @@ func (g *grip) now() held {
 }
 
 // tended tells the audit what was done without anybody asking for it.
-func (c *Cluster) tended(ctx context.Context, ref store.Ref, m marking, note string) {
+func (c *Cluster) tended(ctx context.Context, ref store.Ref, m marking, t telling) {
 	if c.cfg.Tended == nil {
 		return
 	}
-	now := time.Now()
-	c.cfg.Tended(ctx, store.Entry{At: now, Ended: now, By: store.Person{Name: fieldManager}, Verb: string(store.VerbEnable), Ref: ref,
-		Note: note + "; disabled by " + m.By, Before: store.Disabled.String(), After: store.Enabled.String(), Result: store.ResultDone})
+	now, before, after := time.Now(), store.Disabled, store.Enabled
+	if t.verb == store.VerbDisable {
+		before, after = after, before
+	}
+	c.cfg.Tended(ctx, store.Entry{At: now, Ended: now, By: store.Person{Name: fieldManager}, Verb: string(t.verb), Ref: ref,
+		Note: t.note + "; disabled by " + m.By, Before: before.String(), After: after.String(), Result: store.ResultDone})
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"trackside/store"
 	"trackside/systems/finding"
@@ -93,9 +94,36 @@ func (h *hand) replicasTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
 	return store.Trap{Code: "whole-set", Why: store.Sentence(fmt.Sprintf("%s is one of %d replicas of %s, each a runner of its own. Kubernetes acts on the set as a whole: all %d %s.", h.ref.Name, n, g.name(), n, does))}, true
 }
 
+// need is a right that a step takes.
+type need struct{ verb, group, resource, namespace string }
+
+func (n need) name() string { return strings.TrimSuffix(n.resource+"."+n.group, ".") }
+
 // lacks asks the API server, for each thing that the steps would do, whether whoever acts may, and tells what is not allowed.
 func (h *hand) lacks(ctx context.Context, steps []step) (out []store.Trap) {
-	type need struct{ verb, group, resource, namespace string }
+	for _, n := range denied(ctx, h.access, steps) {
+		out = append(out, store.Trap{Code: "forbidden", Blocks: true,
+			Why: store.Sentence(fmt.Sprintf("%s may not %s %s in namespace %s: grant the verb %s on %s there.", h.who(), n.verb, n.name(), n.namespace, n.verb, n.name()))})
+	}
+	return out
+}
+
+// untended tells what the board may not do by itself when somebody disables a runner in their own name: to end a mark, nobody lends it theirs.
+func (h *hand) untended(ctx context.Context, verb store.Verb, steps []step) (out []store.Trap) {
+	if verb != store.VerbDisable || !h.impersonates() {
+		return nil
+	}
+	changes := slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return s.verb != "patch" })
+	for _, n := range denied(ctx, h.c.client, changes) {
+		out = append(out, store.Trap{Code: "not-tended", Why: store.Sentence(fmt.Sprintf(
+			"It will not come back by itself: %s may not patch %s in namespace %s, so that no mark there ends at its time, nor is finished what is cut off. Grant it components/act, or have somebody enable the runner.",
+			boardAccount, n.name(), n.namespace))})
+	}
+	return out
+}
+
+// denied lists what the steps take and a client may not do. Who cannot be asked is told by the act itself.
+func denied(ctx context.Context, access kubernetes.Interface, steps []step) (out []need) {
 	asked := map[need]bool{}
 	for _, s := range steps {
 		n := need{s.verb, s.gvr.Group, s.gvr.Resource, s.effect.Object.Namespace}
@@ -103,23 +131,19 @@ func (h *hand) lacks(ctx context.Context, steps []step) (out []store.Trap) {
 			continue
 		}
 		asked[n] = true
-		allowed, err := h.may(ctx, n.verb, n.group, n.resource, n.namespace)
-		if err != nil || allowed {
-			continue // who cannot be asked is told by the act itself
+		if allowed, err := n.granted(ctx, access); err == nil && !allowed {
+			out = append(out, n)
 		}
-		name := strings.TrimSuffix(n.resource+"."+n.group, ".")
-		out = append(out, store.Trap{Code: "forbidden", Blocks: true,
-			Why: store.Sentence(fmt.Sprintf("%s may not %s %s in namespace %s: grant the verb %s on %s there.", h.who(), n.verb, name, n.namespace, n.verb, name))})
 	}
 	return out
 }
 
-func (h *hand) may(ctx context.Context, verb, group, resource, namespace string) (bool, error) {
+func (n need) granted(ctx context.Context, access kubernetes.Interface) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, actTimeout)
 	defer cancel()
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Resource: resource}}}
-	answer, err := h.access.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: n.namespace, Verb: n.verb, Group: n.group, Resource: n.resource}}}
+	answer, err := access.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
 		return false, err
 	}
