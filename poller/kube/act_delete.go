@@ -34,7 +34,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		g.see(live)
 		lives = append(lives, g)
 	}
-	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: h.traps(a.Verb, lives, r)}
+	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: append(h.traps(a.Verb, lives, r), h.sharedTrap(a)...)}
 	for _, g := range lives {
 		how := metav1.DeletePropagationForeground
 		if _, own := kinds[g.object.Kind]; !own { // the garbage collector may not know a kind that is young

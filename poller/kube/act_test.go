@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
-	clienttesting "k8s.io/client-go/testing"
 
 	"trackside/store"
 )
@@ -96,4 +94,82 @@ func TestDeleteKeepsAServiceOfOthers(t *testing.T) {
 	}
 }
 
-var _ = []any{context.Background, strings.Contains, clienttesting.NewRootGetAction}
+// controller is a Buildkite controller of the namespace ns, and its pod.
+func controller(name string) []runtime.Object {
+	d := deployment(meta("ns", name, map[string]string{"app": name}), 1, container("controller", "ghcr.io/buildkite/agent-stack-k8s/controller:0.35.0"))
+	rs := replicaSet(d)
+	return []runtime.Object{d, rs, podOf(rs.ObjectMeta, "ReplicaSet", name+"-0", d.Labels, d.Spec.Template.Spec.Containers...)}
+}
+
+// buildJob is a running pod of a Buildkite job; one without a controller's ID names none.
+func buildJob(name, controller string) *corev1.Pod {
+	l := map[string]string{"buildkite.com/job-uuid": name}
+	if controller != "" {
+		l["buildkite.com/controller-id"] = controller
+	}
+	return running(&corev1.Pod{ObjectMeta: meta("ns", name, l), Spec: corev1.PodSpec{Containers: []corev1.Container{container("agent", "buildkite/agent:3")}}})
+}
+
+// replicasOf is a StatefulSet of Release runners with its pods.
+func replicasOf(name string) []runtime.Object {
+	n, l := int32(2), map[string]string{"app": name}
+	set := &appsv1.StatefulSet{ObjectMeta: meta("ns", name, l)}
+	set.Spec.Replicas, set.Spec.Template.Labels = &n, l
+	set.Spec.Template.Spec.Containers = []corev1.Container{container("release-runner", "xebialabs/release-runner:24.3")}
+	out := []runtime.Object{set}
+	for _, i := range []string{"-0", "-1"} {
+		out = append(out, podOf(set.ObjectMeta, "StatefulSet", name+i, l, set.Spec.Template.Spec.Containers...))
+	}
+	return out
+}
+
+func executorPod(name string) *corev1.Pod {
+	return running(&corev1.Pod{ObjectMeta: meta("ns", name, nil), Spec: corev1.PodSpec{Containers: []corev1.Container{container("task", "acme/task:1")}}})
+}
+
+var taskOne, taskTwo = strings.Repeat("a", 40), strings.Repeat("b", 40)
+
+// A plan shows the work that it ends. What names no runner, in a namespace where others carry work too, is left alone, and that is told.
+func TestOnlyItsOwnWorkIsEnded(t *testing.T) {
+	now, drain := store.Action{Verb: store.VerbDisable}, store.Action{Verb: store.VerbDisable, Drain: true}
+	gone := store.Action{Verb: store.VerbDelete}
+	jobs := []runtime.Object{buildJob("job-a", "ctl-a"), buildJob("job-b", "ctl-b"), buildJob("job-x", "")}
+	tasks := []runtime.Object{executorPod(taskOne), executorPod(taskTwo)}
+	for name, c := range map[string]struct {
+		a              store.Action
+		system, runner string
+		objects        []runtime.Object
+		work           []string
+		told           string
+	}{
+		"the first by name":         {now, "buildkite", "ctl-a", slices.Concat(controller("ctl-a"), controller("ctl-b"), jobs), []string{"job-a"}, "1 workload in namespace ns may belong to ns/ctl-b: it is left alone."},
+		"the second by name":        {gone, "buildkite", "ctl-b", slices.Concat(controller("ctl-a"), controller("ctl-b"), jobs), []string{"job-b"}, "1 workload in namespace ns may belong to ns/ctl-a: it is left alone."},
+		"alone in its namespace":    {now, "buildkite", "ctl-a", slices.Concat(controller("ctl-a"), jobs), []string{"job-a", "job-x"}, ""},
+		"a set beside another":      {gone, "release", "r-a-0", slices.Concat(replicasOf("r-a"), replicasOf("r-b"), tasks), nil, "2 workloads in namespace ns may belong to ns/r-b: they are left alone."},
+		"the other set":             {now, "release", "r-b-1", slices.Concat(replicasOf("r-a"), replicasOf("r-b"), tasks), nil, "2 workloads in namespace ns may belong to ns/r-a: they are left alone."},
+		"a set alone":               {now, "release", "r-a-1", slices.Concat(replicasOf("r-a"), tasks), []string{taskOne, taskTwo}, ""},
+		"a set beside one, drained": {drain, "release", "r-b-0", slices.Concat(replicasOf("r-a"), replicasOf("r-b"), tasks), []string{taskOne, taskTwo}, "2 workloads in namespace ns may belong to ns/r-a: they are waited for too."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, _ := withHands(t, nil, c.objects...)
+				defer b.end()
+				p := b.planned(c.a, c.system, c.runner)
+				var work, ended []string
+				for _, w := range p.Work {
+					work = append(work, w.Name)
+				}
+				for _, s := range p.Steps {
+					if s.Object.Kind == "Pod" {
+						ended = append(ended, s.Object.Name)
+					}
+				}
+				slices.Sort(ended)
+				if !slices.Equal(work, c.work) || !c.a.Drain && !slices.Equal(ended, c.work) || c.a.Drain && len(ended) > 0 || trap(p, "shared-namespace") != c.told {
+					t.Errorf("work %v, ended %v, want %v; told %q, want %q", work, ended, c.work, trap(p, "shared-namespace"), c.told)
+				}
+			})
+		})
+	}
+}
+

@@ -60,7 +60,9 @@ type hand struct {
 	set     *set
 	parts   []part
 	customs []*custom
-	work    []*corev1.Pod
+	// work is what is ended with the runner, shared what may be another's, of the others that are named, and awaited what is waited for.
+	work, shared, awaited []*corev1.Pod
+	others                []string
 	// read is the board's own client, write that of whoever acts.
 	read, write dynamic.Interface
 	access      kubernetes.Interface
@@ -81,9 +83,11 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 		return nil, fmt.Errorf("%w: cluster %s is not seen in full now; try again when it is live", store.ErrUnavailable, ref.Cluster)
 	}
 	h := &hand{c: c, ref: ref, sys: sys, sw: sys.SwitchOf(), set: s, read: c.dynamic, write: c.dynamic, access: c.client, by: by}
-	o := observation{set: s, cluster: c, now: time.Now()}
+	o := h.observation()
 	h.parts = o.parts(sys, ref)
-	h.work = o.affected(sys, h.parts, o.work(sys, ref, h.parts))
+	carried := o.carried(sys, ref, h.parts)
+	h.work, h.shared, h.others = carried.own, carried.shared, carried.others
+	h.awaited = o.affected(sys, ref, h.parts, o.work(sys, ref, h.parts))
 	h.customs = o.customs(sys, ref, h.parts)
 	if len(h.parts) == 0 && len(h.work) == 0 && !constitutes(sys, h.customs) {
 		return nil, fmt.Errorf("%w: nothing of runner %s is in the cluster", store.ErrNotFound, ref)
@@ -116,8 +120,13 @@ func (h *hand) impersonate(p store.Person) error {
 	return nil
 }
 
-// busy reports whether work runs.
-func (h *hand) busy() bool { return slices.ContainsFunc(h.work, living) }
+// observation is a look at what the hand has.
+func (h *hand) observation() *observation {
+	return &observation{set: h.set, cluster: h.c, now: time.Now()}
+}
+
+// busy reports whether work runs that is waited for.
+func (h *hand) busy() bool { return slices.ContainsFunc(h.awaited, living) }
 
 // objects are the runner's, for its system to tell traps by.
 func (h *hand) objects() (out []systems.Object) {
