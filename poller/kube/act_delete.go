@@ -235,10 +235,14 @@ func (h *hand) await(ctx context.Context, lives []*grip, out *store.Outcome) {
 		left := 0
 		for _, g := range lives {
 			live, err := h.get(ctx, g.gvr, g.object.Namespace, g.object.Name)
-			if err != nil || live.GetUID() != g.live.GetUID() {
+			if apierrors.IsNotFound(err) || err == nil && live.GetUID() != g.live.GetUID() {
 				continue
 			}
 			left++
+			if err != nil {
+				why = store.Sentence(fmt.Sprintf("%s could not be looked at: %s.", g.name(), store.Clean(store.ErrorText(err), 300)))
+				continue
+			}
 			if t, ok := blocking(live); ok {
 				why = t.Why
 			}

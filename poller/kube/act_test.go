@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,9 +10,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"trackside/store"
 )
@@ -173,3 +176,41 @@ func TestOnlyItsOwnWorkIsEnded(t *testing.T) {
 	}
 }
 
+
+// What the API server does not answer for is not gone.
+func TestADeletionThatCannotBeLookedAt(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		waits string
+	}{
+		"gone":     {apierrors.NewNotFound(schema.GroupResource{Resource: "deployments"}, "r"), ""},
+		"no right": {apierrors.NewForbidden(schema.GroupResource{Resource: "deployments"}, "r", nil), "Deployment ns/r could not be looked at"},
+		"away":     {errors.New("connection refused"), "Deployment ns/r could not be looked at: connection refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, dyn := withHands(t, nil, labelledRunner("r", 1)...)
+				defer b.end()
+				h, err := b.hand(t.Context(), b.runner("labelled", "r").Ref, store.Person{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				grips, err := h.grips(t.Context())
+				if err != nil || len(grips) != 1 {
+					t.Fatalf("%d grips, %v", len(grips), err)
+				}
+				refuse(dyn, "get", "deployments", c.err)
+				var out store.Outcome
+				h.await(t.Context(), grips, &out)
+				if got := out.Waits.Absolute(); c.waits == "" && got != "" || !strings.Contains(got, c.waits) {
+					t.Errorf("waits %q, want %q", got, c.waits)
+				}
+			})
+		})
+	}
+}
+
+// refuse has the hands' API server answer with an error.
+func refuse(dyn *dynamicfake.FakeDynamicClient, verb, resource string, err error) {
+	dyn.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+}
