@@ -214,3 +214,30 @@ func TestADeletionThatCannotBeLookedAt(t *testing.T) {
 func refuse(dyn *dynamicfake.FakeDynamicClient, verb, resource string, err error) {
 	dyn.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
 }
+
+// Autoscalers that cannot be listed may be there. Where their API is not served there are none.
+func TestAutoscalersThatCannotBeListed(t *testing.T) {
+	resource := schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}
+	for name, c := range map[string]struct {
+		err  error
+		told string
+	}{
+		"no right":   {apierrors.NewForbidden(resource, "", errors.New("no")), "Whether a HorizontalPodAutoscaler scales it is not known: those of namespace ns could not be listed: "},
+		"away":       {errors.New("connection refused"), "could not be listed: connection refused."},
+		"not served": {apierrors.NewNotFound(resource, ""), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, dyn := withHands(t, nil, labelledRunner("r", 1)...)
+				defer b.end()
+				refuse(dyn, "list", resource.Resource, c.err)
+				for _, v := range []store.Verb{store.VerbDisable, store.VerbDelete} {
+					p := b.planned(store.Action{Verb: v}, "labelled", "r")
+					if got := trap(p, "autoscaler-unseen"); c.told == "" && got != "" || !strings.Contains(got, c.told) {
+						t.Errorf("%s tells %q, want %q", v, got, c.told)
+					}
+				}
+			})
+		})
+	}
+}

@@ -67,6 +67,7 @@ type hand struct {
 	read, write dynamic.Interface
 	access      kubernetes.Interface
 	scalers     []unstructured.Unstructured
+	unlisted    error // why it is not known which autoscalers there are
 	by          store.Person
 }
 
@@ -97,7 +98,7 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 			return nil, err
 		}
 	}
-	h.scalers = h.listScalers(ctx)
+	h.scalers, h.unlisted = h.listScalers(ctx)
 	return h, nil
 }
 
@@ -191,15 +192,13 @@ func (h *hand) get(ctx context.Context, gvr schema.GroupVersionResource, namespa
 	return h.read.Resource(gvr).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// listScalers lists the HorizontalPodAutoscalers beside the runner. Where they cannot be listed there is nothing to say of them.
-func (h *hand) listScalers(ctx context.Context) []unstructured.Unstructured {
-	ctx, cancel := context.WithTimeout(ctx, actTimeout)
-	defer cancel()
-	list, err := h.read.Resource(kinds[scalerKind]).Namespace(h.namespace()).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil
+// listScalers lists the HorizontalPodAutoscalers beside the runner: there are none where the API server does not serve them.
+func (h *hand) listScalers(ctx context.Context) ([]unstructured.Unstructured, error) {
+	list, err := h.list(ctx, scalerKind, h.namespace(), "")
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
-	return list.Items
+	return list, err
 }
 
 // namespace is where the runner's objects are: its own, but for a part that stands elsewhere.
