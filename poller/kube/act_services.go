@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -69,7 +70,11 @@ func (h *hand) leadsElsewhere(ctx context.Context, by labels.Selector, namespace
 		}
 	}
 	pods, err := h.list(ctx, "Pod", namespace, by.String())
-	return err != nil || slices.ContainsFunc(pods, func(p unstructured.Unstructured) bool { return p.GetDeletionTimestamp() == nil && !h.goesWith(&p, goes) })
+	return err != nil || slices.ContainsFunc(pods, func(p unstructured.Unstructured) bool {
+		phase, _, _ := unstructured.NestedString(p.Object, "status", "phase")
+		ended := phase == string(corev1.PodSucceeded) || phase == string(corev1.PodFailed) // no Service leads to such a pod
+		return !ended && p.GetDeletionTimestamp() == nil && !h.goesWith(&p, goes)
+	})
 }
 
 // goesWith reports whether a pod is one of those objects, or has one of them above it.

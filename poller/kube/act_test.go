@@ -82,6 +82,7 @@ func TestDeleteKeepsAServiceOfOthers(t *testing.T) {
 		"another Deployment's":      {besideAService("b", 1), true},
 		"one's that is scaled to 0": {besideAService("b", 0), true},
 		"a bare pod's":              {[]runtime.Object{running(&corev1.Pod{ObjectMeta: meta("ns", "bare", map[string]string{"app": "runner"})})}, true},
+		"a pod's that has ended":    {[]runtime.Object{&corev1.Pod{ObjectMeta: meta("ns", "bare", map[string]string{"app": "runner"}), Status: corev1.PodStatus{Phase: corev1.PodFailed}}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -175,7 +176,6 @@ func TestOnlyItsOwnWorkIsEnded(t *testing.T) {
 		})
 	}
 }
-
 
 // What the API server does not answer for is not gone.
 func TestADeletionThatCannotBeLookedAt(t *testing.T) {
