@@ -117,12 +117,15 @@ type Trap struct {
 	Blocks bool
 }
 
+// TrapSharedNamespace is the code of the trap that some work may be another runner's.
+const TrapSharedNamespace = "shared-namespace"
+
 // Plan is what an action would do, for people to look at first.
 type Plan struct {
 	Action Action
 	// Steps are in the order in which they will be taken.
 	Steps []Effect
-	// Work is what runs on the runner now.
+	// Work is what runs on the runner now, and is ended or waited for. What may be another runner's is left out where it would be ended.
 	Work []Workload
 	// Goes is what else will be gone, and Stays what will be left, such as claims and Secrets, by the names in specs.
 	Goes, Stays []Object

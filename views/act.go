@@ -196,6 +196,9 @@ func NewActModel(p store.Plan, r *store.Runner, f ActForm, problem string, now t
 	m.blocked = len(p.Blocked()) > 0
 	m.steps = stepViews(p.Steps)
 	m.setWork(p.Work)
+	if len(p.Work) == 0 && slices.ContainsFunc(p.Traps, func(t store.Trap) bool { return t.Code == store.TrapSharedNamespace }) {
+		m.workCount = "Nothing runs now that is known to be its own."
+	}
 	m.goes, m.stays = objectNames(p.Goes), objectNames(p.Stays)
 	return m
 }

@@ -135,3 +135,15 @@ func TestHostileTextInADialogStaysText(t *testing.T) {
 		checkMarkup(t, render(t, DonePage(NewDoneModel(store.VerbDelete, r.Ref, store.Outcome{Steps: p.Steps, Waits: store.Sentence(r.Ref.Name)}, StoryTime))))
 	}
 }
+
+func TestAPlanWithoutWorkSaysWhoseIsLeftOut(t *testing.T) {
+	for _, c := range []struct{ code, want string }{
+		{"other", "Nothing runs on it now."},
+		{store.TrapSharedNamespace, "Nothing runs now that is known to be its own."},
+	} {
+		p := store.Plan{Action: store.Action{Verb: store.VerbDelete}, Traps: []store.Trap{{Code: c.code, Why: "x."}}}
+		if text := render(t, ActPage(NewActModel(p, nil, ActForm{}, "", StoryTime))); !strings.Contains(text, c.want) {
+			t.Errorf("with trap %s it does not say %q", c.code, c.want)
+		}
+	}
+}

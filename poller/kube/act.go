@@ -47,13 +47,13 @@ func (c *Cluster) Plan(ctx context.Context, a store.Action, r *store.Runner) (st
 	j, err := h.prepare(ctx, a, r)
 	if errors.Is(err, store.ErrForbidden) { // what cannot be looked at is told as what it would take
 		if traps := h.lacks(ctx, h.presumed(a.Verb)); len(traps) > 0 {
-			return store.Plan{Action: a, Work: underWay(r), Traps: traps}, nil
+			return store.Plan{Action: a, Work: h.ending(a, r), Traps: traps}, nil
 		}
 	}
 	if err != nil {
 		return store.Plan{}, err
 	}
-	p := store.Plan{Action: a, Goes: j.goes, Stays: j.stays, Work: underWay(r), Traps: slices.Concat(j.traps, h.lacks(ctx, j.steps), h.untended(ctx, a.Verb, j.steps))}
+	p := store.Plan{Action: a, Goes: j.goes, Stays: j.stays, Work: h.ending(a, r), Traps: slices.Concat(j.traps, h.lacks(ctx, j.steps), h.untended(ctx, a.Verb, j.steps))}
 	for _, s := range j.steps {
 		if !s.hidden {
 			p.Steps = append(p.Steps, s.effect)
@@ -187,18 +187,18 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 	if a.Until.IsZero() {
 		m.Until = time.Time{}
 	}
-	j := &job{reason: "DisabledByTrackside", said: "disabled", about: grips[0], traps: h.traps(a.Verb, grips, r)}
+	j := &job{reason: "DisabledByTrackside", said: "disabled", about: grips[0], traps: append(h.traps(a.Verb, grips, r), h.sharedTrap(a)...)}
 	if a.Drain && !h.sw.Outlives {
 		j.traps = append(j.traps, store.Trap{Code: "takes-new-work", Why: "It takes new work until it is out of service: one that is never without work is never drained. Then disable it at once."})
 	}
 	if a.Drain && !h.sw.Outlives && h.busy() {
 		h.pullEarly(j, grips, m)
-		j.waits = store.Sentence(fmt.Sprintf("%s is taken out of service when its work has ended: %s.", a.Ref.Name, someWork(len(underWay(r)))))
+		j.waits = store.Sentence(fmt.Sprintf("%s is taken out of service when its work has ended: %s.", a.Ref.Name, someWork(len(h.ending(a, r)))))
 		return j, nil
 	}
 	h.pullAll(j, grips, m)
 	if a.Drain && h.busy() {
-		j.waits = store.Sentence(fmt.Sprintf("It takes no more work; what runs goes on until it ends: %s.", someWork(len(underWay(r)))))
+		j.waits = store.Sentence(fmt.Sprintf("It takes no more work; what runs goes on until it ends: %s.", someWork(len(h.ending(a, r)))))
 	}
 	return j, nil
 }

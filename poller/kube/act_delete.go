@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"trackside/store"
@@ -35,8 +34,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		g.see(live)
 		lives = append(lives, g)
 	}
-	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: h.traps(a.Verb, lives, r)}
-	var services []step
+	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: append(h.traps(a.Verb, lives, r), h.sharedTrap(a)...)}
 	for _, g := range lives {
 		how := metav1.DeletePropagationForeground
 		if _, own := kinds[g.object.Kind]; !own { // the garbage collector may not know a kind that is young
@@ -51,8 +49,9 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		if t, ok := blocking(g.live); ok {
 			j.traps = append(j.traps, t)
 		}
-		services = append(services, h.services(ctx, g)...)
 	}
+	services, kept := h.services(ctx, lives)
+	j.stays = append(j.stays, kept...)
 	for _, p := range h.work {
 		j.steps = append(j.steps, h.deletingPod(p, "deleted"))
 		j.goes = append(j.goes, store.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
@@ -108,28 +107,6 @@ func heldPart(p part) held {
 	x := held{object: p.object, component: p.claimed}
 	x.object.Kind = p.kind
 	return x
-}
-
-// services are those that lead to the pods of an object and to no others of the namespace.
-func (h *hand) services(ctx context.Context, g *grip) (steps []step) {
-	own, ok, _ := unstructured.NestedStringMap(g.live.Object, "spec", "template", "metadata", "labels")
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, actTimeout)
-	defer cancel()
-	list, err := h.read.Resource(kinds["Service"]).Namespace(g.object.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil // then they stay, and lead nowhere
-	}
-	for i := range list.Items {
-		s := &list.Items[i]
-		selector, _, _ := unstructured.NestedStringMap(s.Object, "spec", "selector")
-		if len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(own)) {
-			steps = append(steps, h.deleting("Service", s.GetNamespace(), s.GetName(), s.GetUID(), metav1.DeletePropagationBackground, "deleted"))
-		}
-	}
-	return steps
 }
 
 // named lists what an object's pods refer to by name, and what stays when they are gone. Nothing of it is read.
@@ -258,10 +235,14 @@ func (h *hand) await(ctx context.Context, lives []*grip, out *store.Outcome) {
 		left := 0
 		for _, g := range lives {
 			live, err := h.get(ctx, g.gvr, g.object.Namespace, g.object.Name)
-			if err != nil || live.GetUID() != g.live.GetUID() {
+			if apierrors.IsNotFound(err) || err == nil && live.GetUID() != g.live.GetUID() {
 				continue
 			}
 			left++
+			if err != nil {
+				why = store.Sentence(fmt.Sprintf("%s could not be looked at: %s.", g.name(), store.Clean(store.ErrorText(err), 300)))
+				continue
+			}
 			if t, ok := blocking(live); ok {
 				why = t.Why
 			}

@@ -125,7 +125,7 @@ func (h *hand) removeWork(a store.Action) (*job, error) {
 	if len(f) < 2 || len(f) > 3 {
 		return nil, fmt.Errorf("%w: a workload is namespace/name, and %q is not", store.ErrInvalid, store.Clean(a.Target, 80))
 	}
-	pods := slices.Clone(h.work)
+	pods := slices.Concat(h.work, h.shared)
 	for _, p := range h.parts {
 		pods = append(pods, p.pods...)
 	}

@@ -60,11 +60,14 @@ type hand struct {
 	set     *set
 	parts   []part
 	customs []*custom
-	work    []*corev1.Pod
+	// work is what is ended with the runner, shared what may be another's, of the others that are named, and awaited what is waited for.
+	work, shared, awaited []*corev1.Pod
+	others                []string
 	// read is the board's own client, write that of whoever acts.
 	read, write dynamic.Interface
 	access      kubernetes.Interface
 	scalers     []unstructured.Unstructured
+	unlisted    error // why it is not known which autoscalers there are
 	by          store.Person
 	// alone says that nobody asks: the board does what a mark says, which anybody may have written who can annotate the object.
 	alone bool
@@ -87,9 +90,11 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 		return nil, fmt.Errorf("%w: cluster %s is not seen in full now; try again when it is live", store.ErrUnavailable, ref.Cluster)
 	}
 	h := &hand{c: c, ref: ref, sys: sys, sw: sys.SwitchOf(), set: s, read: c.dynamic, write: c.dynamic, access: c.client, by: by}
-	o := observation{set: s, cluster: c, now: time.Now()}
+	o := h.observation()
 	h.parts = o.parts(sys, ref)
-	h.work = o.affected(sys, h.parts, o.work(sys, ref, h.parts))
+	carried := o.carried(sys, ref, h.parts)
+	h.work, h.shared, h.others = carried.own, carried.shared, carried.others
+	h.awaited = o.affected(sys, ref, h.parts, o.work(sys, ref, h.parts))
 	h.customs = o.customs(sys, ref, h.parts)
 	if len(h.parts) == 0 && len(h.work) == 0 && !constitutes(sys, h.customs) {
 		return nil, fmt.Errorf("%w: nothing of runner %s is in the cluster", store.ErrNotFound, ref)
@@ -99,7 +104,7 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 			return nil, err
 		}
 	}
-	h.scalers = h.listScalers(ctx)
+	h.scalers, h.unlisted = h.listScalers(ctx)
 	return h, nil
 }
 
@@ -122,8 +127,13 @@ func (h *hand) impersonate(p store.Person) error {
 	return nil
 }
 
-// busy reports whether work runs.
-func (h *hand) busy() bool { return slices.ContainsFunc(h.work, living) }
+// observation is a look at what the hand has.
+func (h *hand) observation() *observation {
+	return &observation{set: h.set, cluster: h.c, now: time.Now()}
+}
+
+// busy reports whether work runs that is waited for.
+func (h *hand) busy() bool { return slices.ContainsFunc(h.awaited, living) }
 
 // objects are the runner's, for its system to tell traps by.
 func (h *hand) objects() (out []systems.Object) {
@@ -188,15 +198,13 @@ func (h *hand) get(ctx context.Context, gvr schema.GroupVersionResource, namespa
 	return h.read.Resource(gvr).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// listScalers lists the HorizontalPodAutoscalers beside the runner. Where they cannot be listed there is nothing to say of them.
-func (h *hand) listScalers(ctx context.Context) []unstructured.Unstructured {
-	ctx, cancel := context.WithTimeout(ctx, actTimeout)
-	defer cancel()
-	list, err := h.read.Resource(kinds[scalerKind]).Namespace(h.namespace()).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil
+// listScalers lists the HorizontalPodAutoscalers beside the runner: there are none where the API server does not serve them.
+func (h *hand) listScalers(ctx context.Context) ([]unstructured.Unstructured, error) {
+	list, err := h.list(ctx, scalerKind, h.namespace(), "")
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
-	return list.Items
+	return list, err
 }
 
 // namespace is where the runner's objects are: its own, but for a part that stands elsewhere.

@@ -62,28 +62,13 @@ func (c *Cluster) tendMarks(ctx context.Context) {
 
 // service says what the runner's objects say of its being in service, and has its mark tended when that wants something.
 func (o *observation) service(sys *systems.System, r *store.Runner, parts []part, customs []*custom, work []*corev1.Pod) {
-	s := serviceOf(sys.SwitchOf(), parts, customs, slices.ContainsFunc(o.affected(sys, parts, work), living), o.now)
+	_, marked, _ := leading(holds(sys.SwitchOf(), parts, customs))
+	busy := marked && slices.ContainsFunc(o.affected(sys, r.Ref, parts, work), living) // nothing waits for work without a mark
+	s := serviceOf(sys.SwitchOf(), parts, customs, busy, o.now)
 	r.Observed, r.Requested, r.Mark = s.observed, s.requested, s.mark
 	if s.tend && o.cluster.cfg.Act {
 		o.cluster.tends.queue.Add(r.Ref)
 	}
-}
-
-// affected is the work that ends with a runner. Where each replica of a set is a runner, that is the work of all of them: which pod is
-// whose nobody knows, and the set is scaled as a whole.
-func (o *observation) affected(sys *systems.System, parts []part, work []*corev1.Pod) []*corev1.Pod {
-	i := slices.IndexFunc(parts, func(p part) bool { return p.replica && p.carries != "" })
-	if i < 0 {
-		return work
-	}
-	var all []*corev1.Pod
-	for _, obj := range o.set.lookup("pods", byCarry, carryKey(sys.Name, parts[i].carries)) {
-		pod := obj.(*corev1.Pod)
-		if _, claim, _ := claimOf(pod); claim.Component == "" {
-			all = append(all, pod)
-		}
-	}
-	return all
 }
 
 // tend does what a runner's mark asks for now, by what the API server says and not the caches.

@@ -38,6 +38,10 @@ func (h *hand) traps(verb store.Verb, grips []*grip, r *store.Runner) (out []sto
 			out = append(out, store.Trap{Code: "mark-unreadable", Why: store.Sentence(fmt.Sprintf("%s bears a mark that cannot be read; it is replaced, and what it remembers is lost.", g.name()))})
 		}
 	}
+	if h.unlisted != nil && verb != store.VerbRestart {
+		out = append(out, store.Trap{Code: "autoscaler-unseen", Why: store.Sentence(fmt.Sprintf("Whether a HorizontalPodAutoscaler scales it is not known: those of namespace %s could not be listed: %s.",
+			h.namespace(), store.Clean(store.ErrorText(h.unlisted), 300)))})
+	}
 	if h.sw.Traps != nil {
 		out = append(out, h.sw.Traps(verb, h.objects())...)
 	}
