@@ -1,0 +1,54 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"trackside/store"
+)
+
+// refusing answers as a desk does: what was refused once for a key is refused for it ever after.
+type refusing struct {
+	fakeActions
+	left int
+	book map[string]error
+}
+
+func (r *refusing) Do(ctx context.Context, a store.Action) (store.Outcome, error) {
+	if err, ok := r.book[a.Key]; ok && err != nil {
+		return store.Outcome{ID: 1, Repeated: true}, err
+	}
+	if r.left--; r.left >= 0 {
+		r.book[a.Key] = fmt.Errorf("%w: the board may not delete deployments", store.ErrForbidden)
+		return store.Outcome{ID: 1}, r.book[a.Key]
+	}
+	return r.fakeActions.Do(ctx, a)
+}
+
+// Kubiya's clients send no key, so a DELETE that was refused must not be refused for good.
+func TestKubiyaClientMayDeleteAgainWhatWasRefused(t *testing.T) {
+	desk := &refusing{left: 2, book: map[string]error{}}
+	w := newWorld(t, assorted()).serve(func(o *Options) { o.Actions = desk })
+	for n, want := range []int{403, 403, 0} {
+		if err := w.client().Delete(t.Context(), "eu/kubiya/runners-us/alpha"); status(err) != want || want == 0 && err != nil {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+	if len(desk.done) != 1 {
+		t.Errorf("done %d times", len(desk.done))
+	}
+}
+
+// A runner that nobody can tell from the one before it is deleted each time.
+func TestKubiyaClientDeletesWhatWasMadeAnew(t *testing.T) {
+	w := newWorld(t, []*store.Runner{made("eu", "kubiya", "runners-eu", "alpha", store.Healthy, func(r *store.Runner) { r.Incarnation = "" })}).serve()
+	for range 2 {
+		if err := w.client().Delete(t.Context(), "alpha"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.acts.done) != 2 {
+		t.Errorf("done %d times", len(w.acts.done))
+	}
+}
