@@ -3,8 +3,12 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
+	"trackside/handlers"
 	"trackside/store"
 )
 
@@ -50,5 +54,25 @@ func TestKubiyaClientDeletesWhatWasMadeAnew(t *testing.T) {
 	}
 	if len(w.acts.done) != 2 {
 		t.Errorf("done %d times", len(w.acts.done))
+	}
+}
+
+// A link is a secret with an entry in the audit: a look with HEAD, as monitors take, must make none.
+func TestNoLinkIsMadeByHead(t *testing.T) {
+	found := 0
+	for _, r := range routes(&handlers.Handlers{}, nil) {
+		if !strings.HasSuffix(r.Path, "/manifest") {
+			continue
+		}
+		if found++; !slices.Equal(r.Methods, []string{http.MethodGet}) {
+			t.Errorf("%s takes %v", r.Path, r.Methods)
+		}
+	}
+	if found != 4 {
+		t.Errorf("%d routes", found)
+	}
+	w := newWorld(t, assorted()).serve()
+	if res, _ := ask(t, http.MethodHead, w.s.URL()+"/api/v3/runners/k8s-runner/manifest"); res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD: %d", res.StatusCode)
 	}
 }
