@@ -120,10 +120,13 @@ func TestClaims(t *testing.T) {
 		claims map[string]any
 		want   string
 	}{
-		{map[string]any{"email": "ada@x", "groups": []any{"ops", 3, "system:masters"}}, "ada@x operator [ops]"},
+		{map[string]any{"email": "ada@x", "email_verified": true, "groups": []any{"ops", 3, "system:masters"}}, "ada@x operator [ops]"},
+		{map[string]any{"email": "ada@x", "groups": "ops"}, "sub-1 operator [ops]"},
+		{map[string]any{"email": "ada@x", "email_verified": "true"}, "ada@x nobody []"},
+		{map[string]any{"email": "ada@x", "email_verified": 1, "preferred_username": "root"}, "sub-1 nobody []"},
 		{map[string]any{"email": "ada@x", "email_verified": true, "groups": "ops"}, "ada@x operator [ops]"},
 		{map[string]any{"email": "ada@x", "email_verified": false}, "sub-1 nobody []"},
-		{map[string]any{"email": "system:admin"}, "sub-1 nobody []"},
+		{map[string]any{"email": "system:admin", "email_verified": true}, "sub-1 nobody []"},
 		{map[string]any{"email": 3}, "sub-1 nobody []"},
 		{nil, "sub-1 nobody []"},
 	} {

@@ -299,10 +299,11 @@ func (p *provider) refused(what string, err error) error {
 	return fmt.Errorf("%w: the sign-in provider %s did not %s: %s", class, p.cfg.Issuer, what, store.Clean(err.Error(), 300))
 }
 
-// person reads the claims. The subject, which nobody can choose, stands in for a name that is missing or not verified.
+// person reads the claims. The subject, which nobody can choose, stands in for a name that is missing, or an address of mail that the provider
+// does not say it has verified: many let people write whatever they like there. Some say so in a word.
 func (p *provider) person(subject string, claims map[string]any) (store.Person, error) {
 	name, _ := claims[p.cfg.NameClaim].(string)
-	if verified, ok := claims["email_verified"]; p.cfg.NameClaim == "email" && ok && verified != true && verified != "true" {
+	if verified := claims["email_verified"]; p.cfg.NameClaim == "email" && verified != true && verified != "true" {
 		name = ""
 	}
 	name, ok := personName(name)

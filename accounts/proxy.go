@@ -46,6 +46,8 @@ func (p *Proxy) trusts(peer netip.Addr) bool {
 
 var errProxy = fmt.Errorf("%w: the proxy in front names nobody, or more than one person; it must set its header, and drop the one a client sends", store.ErrForbidden)
 
+var errGroups = fmt.Errorf("%w: the proxy in front passes on more than one header with groups; it must set one, blank where there are none, and drop those a client sends", store.ErrForbidden)
+
 // person reads who the proxy says it is; ok is false where it says nothing.
 func (p *Proxy) person(header map[string][]string) (who store.Person, ok bool, err error) {
 	users := header[textproto.CanonicalMIMEHeaderKey(p.UserHeader)]
@@ -58,9 +60,11 @@ func (p *Proxy) person(header map[string][]string) (who store.Person, ok bool, e
 	}
 	var groups []string
 	if p.GroupsHeader != "" {
-		for _, line := range header[textproto.CanonicalMIMEHeaderKey(p.GroupsHeader)] {
-			groups = append(groups, strings.Split(line, ",")...)
+		lines := header[textproto.CanonicalMIMEHeaderKey(p.GroupsHeader)]
+		if len(lines) > 1 { // one of them may be the client's own
+			return who, false, errGroups
 		}
+		groups = strings.Split(strings.Join(lines, ""), ",")
 	}
 	groups = cleanGroups(groups)
 	return store.Person{Name: name, Groups: groups, Role: p.Grants.roleOf(groups), Via: store.ViaProxy}, true, nil

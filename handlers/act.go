@@ -200,11 +200,11 @@ func (h *Handlers) Act(c echo.Context) error {
 	form := actForm(c.Request().PostForm)
 	a := action(PersonOf(c), v, ref, form)
 	if err = cmp.Or(checkForm(v, form), a.Check()); err != nil {
-		return h.refuse(c, a, form, err)
+		return h.refuse(c, a, form, 0, err)
 	}
 	out, err := h.do(c.Request().Context(), a)
 	if err != nil {
-		return h.refuse(c, a, form, err)
+		return h.refuse(c, a, form, out.ID, err)
 	}
 	if !IsScript(c.Request()) {
 		return c.Redirect(http.StatusSeeOther, ref.Path()+didQuery(out.ID))
@@ -225,10 +225,10 @@ func parseForm(r *http.Request) error {
 	return nil
 }
 
-// refuse shows the form again, with what was typed. The plan is made anew, since what stood in the way may be in it. An action that cannot have
-// begun gets a new key, or its correction would be taken for a repeat; one of which nobody knows keeps its own.
-func (h *Handlers) refuse(c echo.Context, a store.Action, form views.ActForm, err error) error {
-	if !errors.Is(err, store.ErrUnavailable) {
+// refuse shows the form again, with what was typed. The plan is made anew, since what stood in the way may be in it. An action that has not begun
+// or has ended, which its entry's id tells, gets a new key, or its correction would be taken for a repeat; one that may be under way keeps its own.
+func (h *Handlers) refuse(c echo.Context, a store.Action, form views.ActForm, entry int64, err error) error {
+	if !errors.Is(err, store.ErrUnavailable) || entry != 0 {
 		form.Key = newKey()
 	}
 	r, _ := h.live.Current().Runner(a.Ref)

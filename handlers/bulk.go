@@ -228,6 +228,9 @@ func checkMany(v store.Verb, f views.ActForm, n int) error {
 
 func (h *Handlers) doAll(ctx context.Context, by store.Person, b bulk, form views.ActForm, items []views.BulkItem) {
 	each(items, func(it *views.BulkItem) {
+		if it.Problem == "" && b.dead && !h.stillDead(it.Runner.Ref) {
+			it.Problem = "it is not dead any more, or its cluster is not heard"
+		}
 		if it.Problem != "" {
 			return
 		}
@@ -242,6 +245,12 @@ func (h *Handlers) doAll(ctx context.Context, by store.Person, b bulk, form view
 		}
 		it.Outcome = &out
 	})
+}
+
+// stillDead looks again before a dead runner is deleted: it may have recovered since the form was made. One that is being deleted is no other.
+func (h *Handlers) stillDead(ref store.Ref) bool {
+	r, err := h.live.Current().Runner(ref)
+	return err == nil && (r.Requested == store.Deleting || r.Dead(time.Now()) && h.heard(ref.Cluster))
 }
 
 // refuseMany shows the form again, with what was typed and ticked.

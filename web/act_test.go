@@ -223,6 +223,12 @@ func TestEveryVerbIsReadFromItsForm(t *testing.T) {
 	}
 }
 
+// ended is the error of an action whose entry in the audit has its end.
+type ended struct{ error }
+
+// Unwrap returns what it wraps.
+func (e *ended) Unwrap() error { return e.error }
+
 func TestWhatIsWrongIsSaidInTheFormAndNothingTypedIsLost(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -237,11 +243,17 @@ func TestWhatIsWrongIsSaidInTheFormAndNothingTypedIsLost(t *testing.T) {
 		{"no such mode", nil, url.Values{"note": {"kept"}, "mode": {"softly"}}, 400, "drain or now", true},
 		{"conflict", fmt.Errorf("%w: the runner was made anew 3 s ago", store.ErrConflict), url.Values{"note": {"kept"}}, 409, "The runner was made anew 3 s ago.", true},
 		{"forbidden", fmt.Errorf("disabling alpha: %w: the board may not patch deployments/scale", store.ErrForbidden), url.Values{"note": {"kept"}}, 403, "The board may not patch deployments/scale.", true},
-		{"unavailable", fmt.Errorf("%w: the API server does not answer", store.ErrUnavailable), url.Values{"note": {"kept"}}, 503, "The API server does not answer.", false},
+		{"under way", fmt.Errorf("%w: disabling alpha is under way", store.ErrUnavailable), url.Values{"note": {"kept"}}, 503, "Disabling alpha is under way.", false},
+		{"unavailable", &ended{fmt.Errorf("%w: the API server does not answer", store.ErrUnavailable)}, url.Values{"note": {"kept"}}, 503, "The API server does not answer.", true},
 		{"a bug", errors.New("secret text"), url.Values{"note": {"kept"}}, 500, "Something failed inside Trackside", true},
 	} {
 		for _, script := range []bool{false, true} {
-			h := &hands{do: func(store.Action) (store.Outcome, error) { return store.Outcome{}, c.err }}
+			h := &hands{do: func(store.Action) (out store.Outcome, _ error) {
+				if _, ok := errors.AsType[*ended](c.err); ok {
+					out.ID = 7
+				}
+				return out, c.err
+			}}
 			site := acting(t, h)
 			form, _ := formOf(t, site+alpha+"/actions/disable")
 			maps.Copy(form, c.fill)

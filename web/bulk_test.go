@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -127,6 +128,22 @@ func TestCleaningUpTakesTheDeadOnly(t *testing.T) {
 	menu.Find(".menu a").Each(func(_ int, a *goquery.Selection) { words = append(words, a.Text()) })
 	if want := []string{"Disable 5 runners", "Enable 1 runner", "Probe now 6 runners", "Acknowledge 1 runner", "Delete 6 runners", "Clean up 1 dead runner"}; !slices.Equal(words, want) {
 		t.Errorf("%q", words)
+	}
+}
+
+// Between the form and its sending a runner may recover, and its cluster fall silent.
+func TestCleaningUpLeavesWhatIsNotDeadAnyMore(t *testing.T) {
+	for state, want := range map[store.SourceState][]string{store.SourceLive: {"r4"}, store.SourceStale: nil} {
+		h := &hands{}
+		o := options(io.Discard)
+		o.Live = store.NewLive(store.NewSnapshot(several(6), []store.Source{{Cluster: "eu", Name: "Kubernetes API", State: state, Heard: time.Now()}}, time.Now()))
+		o.Actions, o.Audit = h, h
+		s, _ := start(t, o)
+		form := url.Values{"key": {"k"}, "confirm": {"2"}, "ref": {"/runners/eu/kubiya/runners-eu/r0#uid-0", "/runners/eu/kubiya/runners-eu/r4#uid-4"}}
+		res, body := send(t, s.URL()+"/actions/delete?dead=1", form, false)
+		if n := strings.Count(body, "It is not dead any more"); res.StatusCode != 200 || !slices.Equal(names(h.actions), want) || n != 2-len(want) {
+			t.Errorf("%v: %d, deleted %v, told %d times", state, res.StatusCode, names(h.actions), n)
+		}
 	}
 }
 

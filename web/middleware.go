@@ -111,13 +111,13 @@ func secure(next echo.HandlerFunc) echo.HandlerFunc {
 
 // crossOrigin refuses a request that changes something and was made by another site's page.
 //
-// A request with the header Authorization passes: it is judged by that header alone, never by a cookie, and no page can make another's
-// browser send it.
+// A request with a token passes: it is judged by its header Authorization alone, never by a cookie, and no page can make another's browser send
+// it. A password is another matter: browsers keep those that a proxy asked for, and send them with whatever a page posts.
 func crossOrigin() echo.MiddlewareFunc {
 	check := http.NewCrossOriginProtection()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if c.Request().Header.Get(echo.HeaderAuthorization) != "" && c.Request().Header.Get(echo.HeaderCookie) == "" {
+			if bringsToken(c.Request()) && c.Request().Header.Get(echo.HeaderCookie) == "" {
 				return next(c)
 			}
 			if err := check.Check(c.Request()); err != nil {
@@ -126,6 +126,12 @@ func crossOrigin() echo.MiddlewareFunc {
 			return next(c)
 		}
 	}
+}
+
+// bringsToken says that a request has a header Authorization of a scheme that no browser sends by itself.
+func bringsToken(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(strings.Trim(r.Header.Get(echo.HeaderAuthorization), " \t"), " ")
+	return strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "UserKey")
 }
 
 // recognise says who makes the request. What runners call has tokens of its own, in the same header; what pages are made of tells nothing, and

@@ -257,6 +257,8 @@ func TestModes(t *testing.T) {
 		{"a proxy's person without a role", proxied, http.Header{"X-Forwarded-User": {"ada"}}, "ada nobody"},
 		{"a proxy's person where everybody may look", func(c *accounts.Config) { proxied(c); c.AnonymousView = true }, http.Header{"X-Forwarded-User": {"ada"}}, "ada viewer"},
 		{"two users", proxied, http.Header{"X-Forwarded-User": {"ada", "root"}}, "forbidden"},
+		{"two lines of groups", proxied, http.Header{"X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {"a", "ops"}}, "forbidden"},
+		{"blank groups", proxied, http.Header{"X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {""}}, "ada nobody"},
 		{"a cluster's own", proxied, http.Header{"X-Forwarded-User": {"system:admin"}}, "forbidden"},
 		{"a password for the proxy", proxied, http.Header{"Authorization": {"Basic eA=="}, "X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {"ops"}}, "ada operator"},
 		{"a wrong token through the proxy", proxied, http.Header{"Authorization": {"Bearer x"}, "X-Forwarded-User": {"ada"}}, "forbidden"},

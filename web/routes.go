@@ -173,7 +173,7 @@ func signing(h *handlers.Handlers) []Route {
 func programs(a *api.API) (out []Route) {
 	for _, o := range api.Operations() {
 		r := read(o.Need, o.Path, func(c echo.Context) error { return o.Handler(a, c) })
-		if r.Acts = o.Acts; o.Method != http.MethodGet {
+		if r.Acts = o.Acts; o.Method != http.MethodGet || o.NoHead {
 			r.Methods = []string{o.Method}
 		}
 		out = append(out, r)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -304,12 +305,19 @@ func (a *API) KubiyaDelete(c echo.Context) error {
 	}
 	by := handlers.PersonOf(c)
 	act := store.Action{Key: c.Request().Header.Get(keyHeader), Verb: store.VerbDelete, Ref: r.Ref, Incarnation: r.Incarnation, Confirm: r.Ref.Name, By: by, At: time.Now()}
-	if act.Key == "" { // a request that is sent again is the same action
+	switch {
+	case act.Key != "":
+	case r.Incarnation == "": // what is made anew looks the same
+		act.Key = rand.Text()
+	default: // a request that is sent again is the same action
 		sum := sha256.Sum256([]byte(by.Name + "\x00" + r.Ref.String() + "\x00" + r.Incarnation))
-		act.Key = "kubiya-delete-" + hex.EncodeToString(sum[:12])
+		act.Key = madeUp + hex.EncodeToString(sum[:12])
 	}
 	return a.do(c, http.StatusOK, s.Snapshot, act)
 }
+
+// madeUp begins the key of a request that brought none.
+const madeUp = "kubiya-delete-"
 
 // do carries an action out and answers with what came of it.
 func (a *API) do(c echo.Context, status int, s *store.Snapshot, act store.Action) error {
@@ -324,6 +332,11 @@ func (a *API) do(c echo.Context, status int, s *store.Snapshot, act store.Action
 	ctx, cancel := context.WithTimeout(c.Request().Context(), actTime)
 	defer cancel()
 	out, err := a.o.Actions.Do(ctx, act)
+	if err != nil && out.Repeated && strings.HasPrefix(act.Key, madeUp) { // whoever asks again, with no key to change, wants it tried again
+		act.Key = rand.Text()
+		c.Response().Header().Set(keyHeader, act.Key)
+		out, err = a.o.Actions.Do(ctx, act)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return noRunner(err, s, act.Ref)
 	}

@@ -17,6 +17,8 @@ type Operation struct {
 	// Need is the role it takes; Acts says that it changes something.
 	Need store.Role
 	Acts bool
+	// NoHead says that a GET makes what it answers with, so that HEAD must not be the same.
+	NoHead bool
 	// Query and Header are the parameters beside those of the path.
 	Query, Header []Param
 	// Body is a value of the type that a request carries; nil for none.
@@ -90,6 +92,12 @@ func get(path, id, summary string, need store.Role, query []Param, answer any, c
 	return Operation{Method: http.MethodGet, Path: path, ID: id, Summary: summary, Need: need, Query: query, Status: http.StatusOK, Answer: answer, Type: contentType, Handler: f}
 }
 
+// onlyGet is an operation without HEAD.
+func onlyGet(o Operation) Operation {
+	o.NoHead = true
+	return o
+}
+
 // listOperations are the lists: behind /api, and beside the pages that show them as .json and .csv.
 func listOperations() (out []Operation) {
 	for _, l := range []struct {
@@ -129,8 +137,8 @@ func kubiyaOperations() (out []Operation) {
 			get(v1+"/health", "kubiyaHealthV1"+form.id, "Kubiya: the same for its older clients.", store.Viewer, nameParams, KubiyaHealthCall{}, typeJSON, (*API).KubiyaHealth),
 			get(v3+"/describe", "kubiyaDescribe"+form.id, "Kubiya: one runner.", store.Viewer, nameParams, KubiyaDetail{}, typeJSON, (*API).KubiyaDescribe),
 			get(v1+"/describe", "kubiyaDescribeV1"+form.id, "Kubiya: the same for its older clients.", store.Viewer, nameParams, KubiyaDetail{}, typeJSON, (*API).KubiyaDescribe),
-			get(v3+"/manifest", "kubiyaGetManifest"+form.id, "Kubiya: a link to a runner's manifest, for API tokens only.", store.Operator, nameParams, KubiyaURL{}, typeJSON, (*API).KubiyaGetManifest),
-			get(v1+"/manifest", "kubiyaGetManifestV1"+form.id, "Kubiya: the same for its older clients.", store.Operator, nameParams, KubiyaURL{}, typeJSON, (*API).KubiyaGetManifest),
+			onlyGet(get(v3+"/manifest", "kubiyaGetManifest"+form.id, "Kubiya: a link to a runner's manifest, for API tokens only.", store.Operator, nameParams, KubiyaURL{}, typeJSON, (*API).KubiyaGetManifest)),
+			onlyGet(get(v1+"/manifest", "kubiyaGetManifestV1"+form.id, "Kubiya: the same for its older clients.", store.Operator, nameParams, KubiyaURL{}, typeJSON, (*API).KubiyaGetManifest)),
 			Operation{Method: http.MethodPost, Path: v3, ID: "kubiyaManifest" + form.id, Summary: "Kubiya: a link to a runner's manifest. It makes no runner: an unknown name is 404.",
 				Need: store.Operator, Acts: true, Query: nameParams, Status: http.StatusOK, Answer: KubiyaURL{}, Type: typeJSON, Handler: (*API).KubiyaManifest},
 			Operation{Method: http.MethodDelete, Path: v3, ID: "kubiyaDelete" + form.id, Summary: "Kubiya: delete a runner.",

@@ -134,6 +134,7 @@ func (d *Desk) serve(ctx context.Context, a store.Action, c *call) {
 
 // once enters the action and does it, unless it was done before.
 func (d *Desk) once(ctx context.Context, a store.Action) (store.Kept, error) {
+	asked := a
 	r, err := d.runner(a)
 	if err == nil {
 		a = pinned(a, r)
@@ -142,6 +143,8 @@ func (d *Desk) once(ctx context.Context, a store.Action) (store.Kept, error) {
 	switch {
 	case bookErr != nil:
 		return store.Kept{}, fmt.Errorf("%s of %s is not done, for it cannot be written into the audit: %w", a.Verb, a.Ref, bookErr)
+	case !fresh && triable(kept, asked):
+		return d.retry(ctx, kept, asked)
 	case !fresh && kept.Entry.Result != "":
 		kept.Outcome.Repeated = true
 		return kept, problemOf(kept.Entry)

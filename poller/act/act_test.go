@@ -128,12 +128,12 @@ func TestEachIsDoneOnce(t *testing.T) {
 	}
 }
 
-// What is refused or fails is refused and fails again for the same key, in its class, and is in the audit.
+// What is refused, or cannot be, is so again for the same key, in its class, and is in the audit.
 func TestFailuresAreRepeated(t *testing.T) {
 	for _, c := range []struct {
 		class  error
 		result string
-	}{{store.ErrForbidden, store.ResultRefused}, {store.ErrConflict, store.ResultRefused}, {store.ErrUnavailable, store.ResultFailed}, {store.ErrNotFound, store.ResultFailed}} {
+	}{{store.ErrForbidden, store.ResultRefused}, {store.ErrConflict, store.ResultRefused}, {store.ErrNotFound, store.ResultFailed}} {
 		d, h, b, _ := desk(t, func(context.Context, store.Action) (store.Outcome, error) {
 			return store.Outcome{}, fmt.Errorf("patching: %w: no", c.class)
 		})
@@ -144,6 +144,45 @@ func TestFailuresAreRepeated(t *testing.T) {
 		}
 		if h.done.Load() != 1 || b.kept["k"].Entry.Result != c.result || b.kept["k"].Entry.Problem == "" {
 			t.Errorf("%v: done %d times, %+v", c.class, h.done.Load(), b.kept["k"].Entry)
+		}
+	}
+}
+
+// What failed because something was away is tried again when it is asked for again, and what was done then is answered from there on.
+func TestWhatWasUnavailableIsTriedAgain(t *testing.T) {
+	var away atomic.Bool
+	var b *book
+	d, h, kept, _ := desk(t, func(ctx context.Context, a store.Action) (store.Outcome, error) {
+		if k := b.kept["k"]; k.Entry.Result != "" || a.Incarnation != "one" || a.Target != "ci/job/u1" {
+			t.Errorf("it is done while the audit says %+v, for %+v", k.Entry, a)
+		}
+		if away.Load() {
+			return store.Outcome{}, fmt.Errorf("deleting: %w: no answer", store.ErrUnavailable)
+		}
+		return done(ctx, a)
+	})
+	b = kept
+	ask := func() (store.Outcome, error) { return d.Do(t.Context(), action("k", store.VerbDeleteWorkload)) }
+	away.Store(true)
+	for n := range int64(2) {
+		out, err := ask()
+		if k := b.kept["k"].Entry; !errors.Is(err, store.ErrUnavailable) || out.Repeated || out.ID != 1 || h.done.Load() != n+1 || k.Result != store.ResultFailed || k.Ended.IsZero() {
+			t.Errorf("%d: %+v, %v, %+v", n, out, err, k)
+		}
+	}
+	other := action("k", store.VerbDeleteWorkload)
+	other.By.Name = "bob"
+	if out, err := d.Do(t.Context(), other); !errors.Is(err, store.ErrUnavailable) || !out.Repeated || h.done.Load() != 2 {
+		t.Errorf("another person's key: %+v, %v", out, err)
+	}
+	if _, err := d.Do(t.Context(), action("k", store.VerbEnable)); !errors.Is(err, store.ErrInvalid) || h.done.Load() != 2 {
+		t.Errorf("another action's key: %v", err)
+	}
+	away.Store(false)
+	for n := range 2 {
+		out, err := ask()
+		if k := b.kept["k"].Entry; err != nil || out.Repeated != (n > 0) || len(out.Steps) != 1 || h.done.Load() != 3 || k.Result != store.ResultDone || k.Problem != "" {
+			t.Errorf("%d: %+v, %v, %+v", n, out, err, k)
 		}
 	}
 }

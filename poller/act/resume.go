@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,12 +53,35 @@ func (d *Desk) again(ctx context.Context, k store.Kept) (store.Kept, error) {
 	if k.Action.Verb == "" || time.Since(k.Entry.At) > resumeWithin {
 		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%w: the board stopped before it was done, and it is too old to be taken up; look at the runner, and ask again", store.ErrUnavailable))
 	}
+	return d.takeUp(ctx, k, "the board stopped before it was done")
+}
+
+// triable reports whether an action failed for something that was away, and is asked for again by who asked for it. Its steps can be taken
+// again: each does only what is left.
+func triable(k store.Kept, a store.Action) bool {
+	by := k.Action.By.Name == a.By.Name && k.Action.By.Via == a.By.Via
+	return by && k.Entry.Result == store.ResultFailed && errors.Is(problemOf(k.Entry), store.ErrUnavailable) && sameAction(k.Action, a)
+}
+
+// retry does an action that failed once more, to what was meant then. Its entry is open meanwhile, so that a crash does not leave it.
+func (d *Desk) retry(ctx context.Context, k store.Kept, a store.Action) (store.Kept, error) {
+	k.Action.By, k.Action.At, k.Action.Until = a.By, a.At, a.Until
+	k.Entry.Result, k.Entry.Problem, k.Entry.After, k.Entry.Ended = "", "", "", time.Time{}
+	k.Outcome = store.Outcome{ID: k.Entry.ID}
+	if err := d.cfg.Book.End(ctx, k); err != nil {
+		return store.Kept{}, fmt.Errorf("%s of %s is not done, for it cannot be written into the audit: %w", a.Verb, a.Ref, err)
+	}
+	return d.takeUp(ctx, k, "it failed before")
+}
+
+// takeUp does an action that was begun before. The runner it was to delete may be gone by that; why words what came between.
+func (d *Desk) takeUp(ctx context.Context, k store.Kept, why string) (store.Kept, error) {
 	r, err := d.runner(k.Action)
 	if err != nil && k.Action.Verb == store.VerbDelete && d.seen(k.Action.Ref.Cluster) {
 		return d.end(ctx, k, store.Outcome{}, nil) // it is gone, or another stands in its place
 	}
 	if err != nil {
-		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("the board stopped before it was done: %w", err))
+		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%s: %w", why, err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, doLimit)
 	defer cancel()

@@ -65,6 +65,13 @@ func TestActionIsEnteredOnce(t *testing.T) {
 	if diff := cmp.Diff(k, again); diff != "" {
 		t.Errorf("a repeat reads:\n%s", diff)
 	}
+	again.Entry.Result, again.Entry.Ended = "", time.Time{} // it is tried again
+	if err := d.End(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if open, err = d.Open(t.Context()); err != nil || len(open) != 1 || !open[0].Entry.Ended.IsZero() {
+		t.Errorf("reopened: %+v, %v", open, err)
+	}
 }
 
 // Entries are read newest first, by page, and by what the filter says; what is old goes.

@@ -117,8 +117,9 @@ func (a asker) get(ctx context.Context, gvk schema.GroupVersionKind, namespace, 
 	return o, nil
 }
 
-// Written is the manifest of a runner as it runs: its objects, their accounts, and what selects or scales them, without what only the
-// cluster says of them. Variables whose name speaks of a secret lose their value. No Secret is read.
+// Written is the manifest of a runner as it runs, or ran before it was taken out of service: its objects, their accounts, and what selects or
+// scales them, without what only the cluster says of them. What looks like a secret, and annotations of which nobody knows what they hold, are
+// left out, and named in its heading. No Secret is read.
 func (s *Service) Written(ctx context.Context, r *store.Runner, by store.Person) (store.ManifestDraft, error) {
 	d := store.ManifestDraft{System: r.Ref.System, Cluster: r.Ref.Cluster, Namespace: r.Ref.Namespace, Name: r.Ref.Name}
 	a, err := s.asker(r.Ref.Cluster, by)
@@ -136,8 +137,9 @@ func (s *Service) Written(ctx context.Context, r *store.Runner, by store.Person)
 	}
 	heading := []string{r.Ref.String() + " as it ran at " + time.Now().UTC().Format(time.RFC3339) + ". Written by Trackside."}
 	for i, o := range objects {
-		objects[i] = Clean(o)
-		heading = append(heading, redact(objects[i])...)
+		var said []string
+		objects[i], said = writeOut(systems.Named(r.Ref.System), o)
+		heading = append(heading, said...)
 	}
 	text, err := document(comments(heading), objects)
 	d.YAML = string(text)
@@ -203,7 +205,7 @@ func belongs(o *unstructured.Unstructured, own []*unstructured.Unstructured) boo
 
 // theirs are the fields that a cluster writes, and that an apply must not bring back.
 var theirs = [][]string{{"status"}, {"metadata", "managedFields"}, {"metadata", "uid"}, {"metadata", "resourceVersion"}, {"metadata", "generation"}, {"metadata", "creationTimestamp"},
-	{"metadata", "selfLink"}, {"metadata", "ownerReferences"}, {"metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"}, {"metadata", "annotations", "deployment.kubernetes.io/revision"},
+	{"metadata", "selfLink"}, {"metadata", "ownerReferences"}, {"metadata", "annotations", lastApplied}, {"metadata", "annotations", "deployment.kubernetes.io/revision"},
 	{"spec", "template", "metadata", "creationTimestamp"}, {"spec", "nodeName"}, {"spec", "clusterIPs"}, {"spec", "ipFamilies"}, {"spec", "ipFamilyPolicy"}, {"spec", "internalTrafficPolicy"}}
 
 // Clean is an object without what only its cluster says of it.
@@ -219,43 +221,6 @@ func Clean(o *unstructured.Unstructured) *unstructured.Unstructured {
 		unstructured.RemoveNestedField(out.Object, "metadata", "annotations")
 	}
 	return out
-}
-
-// secretive are names of variables whose value is nobody's business.
-var secretive = regexp.MustCompile(`(?i)(token|secret|passw|credential|private|api_?key|access_?key)`)
-
-// redacted stands for the value of such a variable.
-const redacted = "REDACTED"
-
-// redact takes the values of such variables out of an object, and says of which.
-func redact(o *unstructured.Unstructured) (said []string) {
-	for _, at := range [][]string{{"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}, {"spec"}} {
-		for _, list := range []string{"containers", "initContainers"} {
-			containers, ok, _ := unstructured.NestedSlice(o.Object, append(slices.Clone(at), list)...)
-			if !ok {
-				continue
-			}
-			for _, c := range containers {
-				said = append(said, redactEnv(named(o), c)...)
-			}
-			_ = unstructured.SetNestedSlice(o.Object, containers, append(slices.Clone(at), list)...) // it was there
-		}
-	}
-	return said
-}
-
-func redactEnv(object string, container any) (said []string) {
-	c, _ := container.(map[string]any)
-	list, _ := c["env"].([]any)
-	for _, item := range list {
-		e, _ := item.(map[string]any)
-		name, _ := e["name"].(string)
-		if value, ok := e["value"].(string); ok && value != "" && secretive.MatchString(name) {
-			e["value"] = redacted
-			said = append(said, fmt.Sprintf("The variable %s of %s is left out: put it into a Secret.", store.Clean(name, 80), object))
-		}
-	}
-	return said
 }
 
 // Archive writes the manifests of runners as one tar.gz, one file each. Of a runner that cannot be read, NOT-WRITTEN.txt says why.

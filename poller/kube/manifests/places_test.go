@@ -109,8 +109,7 @@ func TestCleanAndRedact(t *testing.T) {
 		"metadata": map[string]any{"name": "x", "uid": "u", "resourceVersion": "7", "annotations": map[string]any{"kubectl.kubernetes.io/last-applied-configuration": "{}"}},
 		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "c", "env": []any{
 			map[string]any{"name": "API_TOKEN", "value": "hunter2"}, map[string]any{"name": "LEVEL", "value": "info"}}}}}}}}}
-	out := Clean(o)
-	said := redact(out)
+	out, said := writeOut(nil, o)
 	text, err := document(comments(said), []*unstructured.Unstructured{out})
 	if err != nil {
 		t.Fatal(err)
