@@ -78,7 +78,7 @@ func TestHandsDisableAndEnable(t *testing.T) {
 	has(t, p.Locator(".head .state > i"), "healthy", switching)
 	hasNot(t, p.Locator(".head"), "Taken out", soon)
 	is(t, f.health(list), "healthy", soon)
-	visit(t, p, b.URL+"/audit?runner=handy")
+	visit(t, p, b.URL+"/audit?runner=handy&by=anonymous")
 	counts(t, p.Locator("tbody tr"), 2, soon)
 	has(t, p.Locator("tbody"), "node pool upgrade", soon)
 }

@@ -30,9 +30,11 @@ var ambientPhase = Setting{Path: []string{"metadata", "annotations", ambientDesi
 	},
 	Fits: func(v any) bool { return v == "Running" || v == "Stopped" }}
 
-// ambientActive chooses the sessions that are under way, and those that the board has stopped.
+// ambientActive chooses the sessions that are under way, those that are told to run and are still stopped, and those that the board has
+// stopped.
 func ambientActive(o Object, _ string) bool {
-	return !ambientOver(sessionPhase(o)) || o.Annotations[AnnotationDisabled] != ""
+	phase := sessionPhase(o)
+	return !ambientOver(phase) || o.Annotations[AnnotationDisabled] != "" || phase == "Stopped" && o.Annotations[ambientDesired] == "Running"
 }
 
 // ambientOver tells the phases in which a session has no pod.
