@@ -2,8 +2,10 @@
 # Installs Chromium (Debian's) and the Playwright driver (npm's playwright-core) that the module in go.mod expects. Idempotent.
 set -euo pipefail
 tools=$1
-# The driver's version is a constant of the module that go.mod pins: read it there rather than write it twice.
-version=$(grep -oP 'playwrightCliVersion\s*= "\K[^"]+' "$(go list -m -f '{{.Dir}}' github.com/playwright-community/playwright-go)/run.go")
+# The driver's version is a constant of the module that go.mod pins: read it there rather than write it twice. Nothing may have needed that module yet.
+module=github.com/playwright-community/playwright-go
+go mod download $module
+version=$(grep -oP 'playwrightCliVersion\s*= "\K[^"]+' "$(go list -m -f '{{.Dir}}' $module)/run.go")
 if ! [ -x /usr/lib/chromium/chromium ]; then
   echo "→ installing Chromium (about 120 MB)"
   bash "$(dirname "$0")/apt.sh" chromium fonts-dejavu-core

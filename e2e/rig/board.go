@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -164,13 +165,18 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// FreeAddr is an address on loopback that nothing listens to.
+// FreeAddr is an address on loopback that nothing listens to. Its port lies below those that Linux lends to outgoing connections
+// (net.ipv4.ip_local_port_range, 32768 and up), or one of them could have it before the server it is meant for.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a listener of a moment
-	if err != nil {
-		return "", err
+	var err error
+	for range 100 {
+		var l net.Listener
+		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))) //nolint:noctx // a listener of a moment
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", fmt.Errorf("looking for a free port: %w", err)
 }
 
 // Get fetches a URL; any status but 200 is an error.

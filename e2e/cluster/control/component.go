@@ -99,8 +99,17 @@ func (c *component) wait(cmd *exec.Cmd, gone chan struct{}) {
 	c.mu.Unlock()
 	close(gone)
 	if !meant {
-		c.tell("%s ended by itself: %v. Its log is %s; \"cluster start %s\" brings it back", c.name, err, c.log, c.name)
+		c.tell("%s ended by itself: %v. Its log is %s; \"cluster start %s\" brings it back. It said last:\n%s", c.name, err, c.log, c.name, c.lastWords())
 	}
+}
+
+// lastWords is the end of the log: whoever reads of the death may be where the file is not.
+func (c *component) lastWords() string {
+	b, err := os.ReadFile(c.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-2000):])
 }
 
 // stop kills the process, frozen or not, and returns when it is dead.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,12 +87,22 @@ func clean(dir string, s State) {
 // alive reports whether a process exists.
 func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }
 
-// freePort asks the kernel for a port nobody listens on.
+// The ports for servers of ours. They lie below those that Linux gives to outgoing connections (net.ipv4.ip_local_port_range, 32768
+// and up unless somebody moved it): a port from there could be lent to one between being found and being listened on.
+const (
+	lowestPort  = 20000
+	highestPort = 29999
+)
+
+// freePort finds a port that nobody listens on.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("looking for a free port: %w", err)
+	var err error
+	for range 100 {
+		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("looking for a free port from %d to %d: %w", lowestPort, highestPort, err)
 }
