@@ -41,7 +41,7 @@ func TestABodyHasADeadline(t *testing.T) {
 // post sends the beginning of a request whose body has 9 bytes.
 func post(t *testing.T, address, body string) *bufio.Reader {
 	t.Helper()
-	c, err := net.Dial("tcp", address)
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
