@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -41,14 +41,15 @@ const (
 	defaultLife = time.Hour
 )
 
-// newLink makes a link to a draft, and its token, which is known here and nowhere else.
+// newLink makes a link to a draft, and its token, which is known here and nowhere else. Its sum is that of the text it hands out: a draft of what
+// runs has none of its own.
 func newLink(d store.ManifestDraft, by store.Person, life time.Duration, single bool) (store.ManifestLink, string) {
 	raw := make([]byte, tokenBytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
 	token := base64.RawURLEncoding.EncodeToString(raw)
-	hash := sha256.Sum256([]byte(token))
+	hash, sum := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(d.YAML))
 	now := time.Now()
-	return store.ManifestLink{ID: strings.ToLower(rand.Text()[:10]), Hash: hash[:], File: d.File(), Ref: d.Ref(), SHA256: d.SHA256, YAML: d.YAML, By: by.Name,
+	return store.ManifestLink{ID: strings.ToLower(rand.Text()[:10]), Hash: hash[:], File: d.File(), Ref: d.Ref(), SHA256: hex.EncodeToString(sum[:]), YAML: d.YAML, By: by.Name,
 		Made: now, Expires: now.Add(life), Single: single}, token
 }
 
@@ -97,10 +98,7 @@ func (h *Handlers) LinkToRunner(c echo.Context, r *store.Runner) (address string
 
 // linkURL is where a link is, as clients reach this board.
 func (h *Handlers) linkURL(c echo.Context, token string) string {
-	u := url.URL{Scheme: c.Scheme(), Host: c.Request().Host}
-	if h.publicURL != nil && h.publicURL.Host != "" {
-		u.Scheme, u.Host = h.publicURL.Scheme, h.publicURL.Host
-	}
+	u := h.origin(c)
 	u.Path = "/m/" + token + ".yaml"
 	return u.String()
 }

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -178,6 +179,9 @@ func TestALinkHandsOutItsManifest(t *testing.T) {
 		t.Fatalf("%d %q", res.Code, path)
 	}
 	for _, l := range d.links {
+		if l.SHA256 != "af0e5d10555f1d22187ec68b0d9945d404e48ef4fd0ab333f0d6e7cd4c0db89b" {
+			t.Errorf("the sum %s is not of the text", l.SHA256)
+		}
 		if l.By != "anna" || !l.Single || strings.Contains(fmt.Sprintf("%+v", *l), path[3:35]) {
 			t.Errorf("%+v keeps the token, or not who made it", *l)
 		}
@@ -261,6 +265,29 @@ func TestApplyingIsToldToTheAudit(t *testing.T) {
 	}
 	if res := newDesk(t, true).serve("POST", "/manifests/apply", form("sha256", "00ff")); res.Code != http.StatusForbidden {
 		t.Errorf("read only: %d", res.Code)
+	}
+}
+
+// An address that the board tells of itself is --public-url's, or how the connection came: never what a client's headers say.
+func TestTheBoardsOwnAddress(t *testing.T) {
+	public := &url.URL{Scheme: "https", Host: "board.example"}
+	for _, c := range []struct {
+		public *url.URL
+		secure bool
+		want   string
+	}{{nil, false, "http://here:8080/x"}, {&url.URL{}, true, "https://here:8080/x"}, {public, false, "https://board.example/x"}} {
+		r := httptest.NewRequest(http.MethodGet, "http://here:8080/", nil)
+		for _, h := range []string{"X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Url-Scheme", "X-Forwarded-Host"} {
+			r.Header.Set(h, "javascript")
+		}
+		r.Header.Set("X-Forwarded-Ssl", "on")
+		if c.secure {
+			r.TLS = &tls.ConnectionState{}
+		}
+		h := &Handlers{publicURL: c.public}
+		if got := h.at(echo.New().NewContext(r, httptest.NewRecorder()), "/x"); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
 	}
 }
 

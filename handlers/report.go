@@ -146,10 +146,7 @@ func commandOf(x store.Command) commandAnswer {
 
 // callback is where the task's events go: on this board, as the client reaches it, with the token where that was in the URL.
 func (h *Handlers) callback(c echo.Context, task int64) string {
-	u := url.URL{Scheme: c.Scheme(), Host: c.Request().Host}
-	if h.publicURL != nil && h.publicURL.Host != "" {
-		u.Scheme, u.Host = h.publicURL.Scheme, h.publicURL.Host
-	}
+	u := h.origin(c)
 	_, u.User = credentials(c.Request())
 	u.Path = "/internal/tasks/" + strconv.FormatInt(task, 10) + "/stream"
 	return u.String()

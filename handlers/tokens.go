@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +35,20 @@ func (h *Handlers) tokensPage(c echo.Context, status int, m views.TokensModel) e
 
 // at is an address of the board as others are told it.
 func (h *Handlers) at(c echo.Context, path string) string {
-	if h.publicURL != nil && h.publicURL.Host != "" {
-		return h.publicURL.Scheme + "://" + h.publicURL.Host + path
+	u := h.origin(c)
+	return u.String() + path
+}
+
+// origin is where clients reach the board. Without --public-url only the connection itself says how: a header such as X-Forwarded-Proto is
+// whoever's who sends it.
+func (h *Handlers) origin(c echo.Context) url.URL {
+	switch {
+	case h.publicURL != nil && h.publicURL.Host != "":
+		return url.URL{Scheme: h.publicURL.Scheme, Host: h.publicURL.Host}
+	case c.IsTLS():
+		return url.URL{Scheme: "https", Host: c.Request().Host}
 	}
-	return c.Scheme() + "://" + c.Request().Host + path
+	return url.URL{Scheme: "http", Host: c.Request().Host}
 }
 
 // MakeToken takes the form: name, kind (api, wall), role, days until it ends (0: never) and the form's own word. The page it answers with is the

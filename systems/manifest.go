@@ -75,7 +75,7 @@ func (v Values) Number(name string) int32 {
 
 // Quantity is an amount of a resource, zero where there is none.
 func (v Values) Quantity(name string) resource.Quantity {
-	q, err := resource.ParseQuantity(v.m[name])
+	q, err := ParseQuantity(v.m[name])
 	if err != nil {
 		return resource.Quantity{}
 	}
@@ -139,7 +139,7 @@ func problemOf(f store.ManifestField, s string) string {
 			return fmt.Sprintf("Write a whole number from %d to %d.", f.Min, f.Max)
 		}
 	case store.FieldQuantity:
-		if q, err := resource.ParseQuantity(s); err != nil || q.Sign() <= 0 {
+		if q, err := ParseQuantity(s); err != nil || q.Sign() <= 0 {
 			return "Write an amount such as 250m, 2 or 512Mi."
 		}
 	case store.FieldChoice:

@@ -136,6 +136,9 @@ func TestAuditIsReadToItsEnd(t *testing.T) {
 	if rows := tableOf(t, w, "/audit.csv?verb=verb-1"); len(rows) != 602 || rows[1][2] != "'@ana" {
 		t.Errorf("%d rows", len(rows))
 	}
+	if a := get[api.Audit](t, w, "/audit.json?before=1001"); len(a.Entries) != 1000 || a.Entries[0].ID != 1000 {
+		t.Errorf("%d entries before a number", len(a.Entries))
+	}
 }
 
 // TestEventsByPages walks all transitions backwards, with and without a filter.
@@ -177,5 +180,38 @@ func TestHostileTextIsJSON(t *testing.T) {
 	var v api.Runners
 	if err := json.Unmarshal([]byte(body), &v); err != nil || strings.ContainsAny(body, "\x00\x1b") || len(v.Runners) != 1 {
 		t.Errorf("%v %q", err, body)
+	}
+}
+
+var anEntry = regexp.MustCompile(`id="e\d+"`)
+
+// TestTheAuditForProgramsIsThatOfThePage: one address means one thing, with or without .csv behind it.
+func TestTheAuditForProgramsIsThatOfThePage(t *testing.T) {
+	w := newWorld(t, nil)
+	noon := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	for _, at := range []time.Time{noon.Add(-24 * time.Hour), noon, noon.Add(24 * time.Hour)} {
+		if _, err := w.db.Enter(t.Context(), store.Entry{At: at, Ended: at, By: store.Person{Name: "ana", Role: store.Operator}, Verb: "probe", Ref: someRunner().Ref, Result: store.ResultDone}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.serve(func(o *Options) { o.Audit = w.db })
+	for query, want := range map[string]int{"": 3, "?until=2026-03-04": 2, "?since=2026-03-04": 2, "?since=2026-03-04&until=2026-03-04": 1, "?until=2026-03-04T00:00:00Z": 1, "?before=3&until=2026-03-04": 2, "?before=2": 1, "?q=nobody": 0} {
+		_, page := ask(t, "GET", w.s.URL()+"/audit"+query, "Accept", "text/html")
+		if n := len(anEntry.FindAllString(page, -1)); n != want {
+			t.Errorf("%s: the page has %d entries, want %d", query, n, want)
+		}
+		if a := get[api.Audit](t, w, "/audit.json"+query); len(a.Entries) != want {
+			t.Errorf("%s: %d entries as JSON, want %d", query, len(a.Entries), want)
+		}
+		if rows := tableOf(t, w, "/audit.csv"+query); len(rows) != want+1 {
+			t.Errorf("%s: %d rows, want %d", query, len(rows)-1, want)
+		}
+	}
+	for _, query := range []string{"?before=x", "?q=%00", "?until=tomorrow"} {
+		for _, path := range []string{"/audit", "/audit.json", "/audit.csv"} {
+			if res, body := ask(t, "GET", w.s.URL()+path+query); res.StatusCode != 400 {
+				t.Errorf("%s%s: %d %s", path, query, res.StatusCode, body)
+			}
+		}
 	}
 }

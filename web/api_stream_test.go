@@ -156,6 +156,35 @@ func TestStreamSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestAFilteredStreamKeepsItsPlace: what the filter leaves out was not missed, also when retention has deleted it meanwhile.
+func TestAFilteredStreamKeepsItsPlace(t *testing.T) {
+	w := newWorld(t, assorted()).serve()
+	f := w.follow(t, "?name=nobody", "")
+	f.begins()
+	for i := range 3 {
+		flip(w, i)
+	}
+	_, newest, err := w.db.FeedEnds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want := strconv.FormatInt(newest, 10); f.last != want; {
+		line, err := f.r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := strings.CutPrefix(line, "id: "); ok {
+			f.last = strings.TrimSpace(id)
+		}
+		if strings.HasPrefix(line, "data:") {
+			t.Errorf("the filter lets through %s", line)
+		}
+	}
+	if b := w.follow(t, "?name=nobody", f.last).begins(); b.Missed || b.After != newest {
+		t.Errorf("%+v", b)
+	}
+}
+
 // TestStreamUnderWrites has three programs that follow, leave and come back while a board publishes: each sees every transition once, in order.
 func TestStreamUnderWrites(t *testing.T) {
 	const rounds = 120

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,32 @@ func newSignedIn(t *testing.T, change func(*accounts.Config)) *signedIn {
 		w.tokens[role.String()] = token
 	}
 	w.words["expired"] = w.session(t, 99, store.Admin, -time.Minute)
+	w.special(t)
 	return w
+}
+
+// special adds tokens that do not count any more, and a wall.
+func (w *signedIn) special(t *testing.T) {
+	t.Helper()
+	token := func(name string, kind store.TokenKind, role store.Role, ends time.Time) store.Token {
+		word, made, err := w.accounts.MakeToken(t.Context(), store.Token{Kind: kind, Name: name, Role: role, Form: name, Created: time.Now().Add(-2 * time.Hour), Expires: ends})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tokens[name] = word
+		return made
+	}
+	token("ended", store.TokenAPI, store.Admin, time.Now().Add(-time.Hour))
+	revoked := token("revoked", store.TokenAPI, store.Admin, time.Time{})
+	if err := w.accounts.RevokeToken(t.Context(), revoked.ID); err != nil {
+		t.Fatal(err)
+	}
+	token("wall", store.TokenWall, store.Viewer, time.Time{})
+	in, err := w.accounts.Wall(t.Context(), w.tokens["wall"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.words["wall"] = in.Word
 }
 
 // session makes one that ends after a while, and answers with the word of its cookie.
@@ -103,6 +129,10 @@ func (w *signedIn) callers() []caller {
 		{name: "a token with another secret", header: authorization("Bearer " + w.tokens["admin"][:len(w.tokens["admin"])-2] + "zz"), wrong: true},
 		{name: "two tokens", header: authorization("Bearer "+w.tokens["admin"], "Bearer x"), wrong: true},
 		{name: "a password", header: authorization("Basic cm9vdDpyb290"), wrong: true},
+		{name: "a token that has ended", header: authorization("Bearer " + w.tokens["ended"]), wrong: true},
+		{name: "a revoked token", header: authorization("UserKey " + w.tokens["revoked"]), wrong: true},
+		{name: "a wall's token", header: authorization("Bearer " + w.tokens["wall"]), wrong: true},
+		{name: "a wall", header: cookie(w.words["wall"]), role: store.Viewer},
 		{name: "another site's page", header: other, role: store.Admin, foreign: true},
 	}
 	wrong := cookie(w.words["admin"])
@@ -116,18 +146,24 @@ func (w *signedIn) callers() []caller {
 	return all
 }
 
+// noManifests stands for what writes manifests, so that its routes are in the table.
+type noManifests struct{ handlers.Manifests }
+
 // table is the board's own table of routes, each with a handler that says it was reached.
 func (w *signedIn) table(t *testing.T) ([]Route, http.Handler) {
 	t.Helper()
 	live := store.NewLive(nil)
-	reports, err := report.New(t.Context(), report.Config{Alias: "reported", Late: 30 * time.Second, Lost: time.Minute, Forget: time.Hour, Book: w.db, Log: slog.New(slog.DiscardHandler),
+	source, err := report.New(t.Context(), report.Config{Alias: "reported", Late: 30 * time.Second, Lost: time.Minute, Forget: time.Hour, Book: w.db, Log: slog.New(slog.DiscardHandler),
 		Heard: live.Hear})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := handlers.New(handlers.Options{Live: live, Accounts: w.accounts, Reports: reports, Log: slog.New(slog.DiscardHandler)})
+	h := handlers.New(handlers.Options{Live: live, Accounts: w.accounts, Reports: source, Manifests: handlers.ManifestOptions{Manifests: noManifests{}}, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(h.Close)
 	all := routes(h, nil)
+	if n := len(slices.Concat(pages(h), acts(h), assets(h), programs(nil), signing(h), manifests(h), reports(h))); len(all) != n {
+		t.Fatalf("the table has %d of %d routes: nobody asks for the others", len(all), n)
+	}
 	for i := range all {
 		all[i].handler = func(c echo.Context) error { return c.String(http.StatusTeapot, handlers.PersonOf(c).Name) }
 	}
@@ -205,7 +241,8 @@ func expected(r Route, who caller, method string) string {
 
 // Everything that acts needs a role, and so does everything that tells; what does not is listed here, to be thought about.
 func TestWhatIsOpenToAll(t *testing.T) {
-	open := map[string]bool{"/icon.svg": true, "/static/*": true, "/signin": true, "/signin/provider": true, "/signin/callback": true, "/signout": true}
+	open := map[string]bool{"/icon.svg": true, "/static/*": true, "/signin": true, "/signin/provider": true, "/signin/callback": true, "/signout": true,
+		"/m/:file": true} // the address is the secret
 	all, _ := newSignedIn(t, nil).table(t)
 	for _, r := range all {
 		if r.Need == store.Nobody && !open[r.Path] && !strings.HasPrefix(r.Path, "/internal/") {

@@ -96,6 +96,8 @@ const (
 	// headerTime bounds how long a client may take to say what it wants; idleTime, how long a connection waits for the next.
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
+	// bodyTime bounds how long a client may take to send what its request carries.
+	bodyTime = 30 * time.Second
 	// writeTime bounds how long a page may take to be read. A stream moves its own deadline on with every write.
 	writeTime = 30 * time.Second
 )
@@ -148,7 +150,7 @@ func (s *Server) links() api.Links {
 
 // httpServer makes a server with every bound there is.
 func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+	return &http.Server{Handler: hurry(h, bodyTime), ReadHeaderTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 }

@@ -96,19 +96,6 @@ func some[T comparable](allowed []T, v T) bool {
 	return len(allowed) == 0 || slices.Contains(allowed, v)
 }
 
-// instant reads an instant or a day, whose beginning in UTC it is; blank is the zero time.
-func instant(key, s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%w: %s %q is neither a day such as 2026-12-31 nor an instant such as 2026-12-31T18:00:00Z", store.ErrInvalid, key, store.Clean(s, 40))
-}
-
 // number reads a number of the feed.
 func number(what, s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)

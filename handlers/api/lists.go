@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -414,17 +413,11 @@ func (e Entry) cells() []string {
 		e.After, e.Result, e.Problem, timeCell(e.Ended)}
 }
 
-// auditFilter reads since and until (an instant, or a day), by, verb, q, cluster and runner.
-func auditFilter(c echo.Context) (f store.EntryFilter, err error) {
+// auditFilter reads the query of the page of the audit.
+func auditFilter(c echo.Context) (store.EntryFilter, error) {
 	q, err := query(c)
 	if err != nil {
-		return f, err
+		return store.EntryFilter{}, err
 	}
-	get := func(key string) string { return store.Clean(strings.TrimSpace(q.Get(key)), 256) }
-	f = store.EntryFilter{By: get("by"), Verb: get("verb"), Text: get("q"), Cluster: get("cluster"), Runner: get("runner")}
-	if f.Since, err = instant("since", get("since")); err != nil {
-		return f, err
-	}
-	f.Until, err = instant("until", get("until"))
-	return f, err
+	return views.ParseAudit(q)
 }

@@ -58,8 +58,8 @@ var (
 	pageParams    = []Param{one("before", "Transitions with a smaller number."), one("limit", "At most so many, from 1 to 1000; 100 without it.")}
 	placeParams   = []Param{one("scope", "cluster or organization."), one("organization", "Whose workload it is."), one("labels", "KEY=VALUE, several with commas."),
 		one("capabilities", "Several with commas."), one("cpu", "Such as 500m or 2."), one("memory", "Such as 512Mi."), one("gpu", "Such as 1.")}
-	auditParams = []Param{one("since", "A day or an instant."), one("until", "A day or an instant."), one("by", "Who."), one("verb", "What."), one("q", "Text."),
-		one("cluster", "Of the runner."), one("runner", "Its name.")}
+	auditParams = []Param{one("since", "A day or an instant."), one("until", "An instant, or a day, which is meant whole."), one("by", "Who."), one("verb", "What."), one("q", "Text."),
+		one("cluster", "Of the runner."), one("runner", "Its name."), one("before", "Entries with a smaller id.")}
 	nameParams = []Param{one("cluster", "Chooses among runners of one name."), one("system", "Chooses among runners of one name."), one("namespace", "Chooses among runners of one name.")}
 	planParams = []Param{one("note", "As in the body of the action."), one("until", "An instant."), one("for", "Such as 90m, 24h or 7d."), one("drain", "true or false."),
 		one("target", "A component, or namespace/name of a workload."), one("incarnation", "The runner's as it was seen."), one("confirm", "The runner's name.")}

@@ -126,3 +126,15 @@ func FuzzFraming(f *testing.F) {
 		checkOne(t, text, AppendSignals(nil, []byte(text)))
 	})
 }
+
+// FuzzNegotiate reads whatever a client says that it can decode: nothing is sent that it does not name.
+func FuzzNegotiate(f *testing.F) {
+	for _, s := range []string{"gzip, zstd;q=0", "zstd ; q = 0.000, *", "GZIP;q=1.0,,;", "identity;q=0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, accept string) {
+		if e := Negotiate(accept); e != Identity && !strings.Contains(strings.ToLower(accept), e.String()) {
+			t.Errorf("%q gets %s", accept, e)
+		}
+	})
+}

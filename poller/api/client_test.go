@@ -246,7 +246,11 @@ func FuzzObject(f *testing.F) {
 	f.Add(`{"a":{"b":[{"c":"2026-01-01T00:00:00Z"}]},"n":"12","t":true}`)
 	f.Add(`{"a":[[[[]]]],"n":1e999}`)
 	f.Fuzz(func(t *testing.T, text string) {
+		_ = api.Each(strings.NewReader(text), func(string, any) error { return nil })
 		var o api.Object
+		if api.ReadObject(strings.NewReader(text), &o) == nil && o == nil {
+			t.Errorf("%q is read as no object", text)
+		}
 		if json.Unmarshal([]byte(text), &o) != nil {
 			return
 		}

@@ -7,7 +7,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trackside/store"
@@ -184,7 +183,7 @@ func offerOf(parts []part) (o store.Offer) {
 func roomOf(s string) (r store.Room) {
 	pairs, _ := store.ParseLabels(s)
 	for _, l := range pairs {
-		q, err := quantity.ParseQuantity(l.Value)
+		q, err := systems.ParseQuantity(l.Value)
 		if err != nil || q.Sign() < 0 {
 			continue
 		}

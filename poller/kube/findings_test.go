@@ -183,7 +183,7 @@ func TestOffers(t *testing.T) {
 	if !got.Equal(want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got := said(map[string]string{systems.AnnotationScope: "everywhere", systems.AnnotationLabels: "=", systems.AnnotationRoom: "cpu=lots,memory=-1"}); !got.Equal(store.Offer{}) {
+	if got := said(map[string]string{systems.AnnotationScope: "everywhere", systems.AnnotationLabels: "=", systems.AnnotationRoom: "cpu=lots,memory=-1,gpu=1e-2147483647"}); !got.Equal(store.Offer{}) {
 		t.Errorf("what cannot be read says %+v", got)
 	}
 }

@@ -38,3 +38,14 @@ func FuzzWords(f *testing.F) {
 		}
 	})
 }
+
+// FuzzToken reads whatever is sent for a token. Only what has an id and a secret of their length is one.
+func FuzzToken(f *testing.F) {
+	f.Add(tokenPrefix + strings.Repeat("a", 2*idBytes) + "_" + strings.Repeat("0b", secretBytes))
+	f.Add(tokenPrefix + "_")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, secret, ok := parseToken(s); ok && (len(id) != 2*idBytes || len(secret) != secretBytes || !strings.HasPrefix(s, tokenPrefix+id+"_")) {
+			t.Errorf("%q: %q", s, id)
+		}
+	})
+}

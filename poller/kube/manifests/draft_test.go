@@ -171,6 +171,7 @@ func TestWhatIsWrongWithAForm(t *testing.T) {
 		"no number":    {"port", "http", "whole number from 1024"},
 		"too small":    {"port", "80", "whole number from 1024"},
 		"no amount":    {"cpuLimit", "a lot", "amount such as"},
+		"no end":       {"cpuLimit", "1e-2147483647", "amount such as"},
 		"no image":     {"image", "not an image", "no image"},
 		"root":         {"user", "0", "from 1"},
 		"too long":     {"ready", "/" + strings.Repeat("x", 600), "500 is the most"},
@@ -200,6 +201,7 @@ func FuzzDraft(f *testing.F) {
 	for _, form := range manifests.Forms() {
 		f.Add(form.System, "name", "x")
 		f.Add(form.System, "cpuRequest", "1e99999")
+		f.Add(form.System, "cpuRequest", "1e-2147483647")
 		f.Add(form.System, "namespace", "a\n---\nkind: Secret")
 	}
 	f.Fuzz(func(t *testing.T, system, field, value string) {
