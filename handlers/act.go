@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,6 +46,9 @@ func (h *Handlers) deed(c echo.Context, page, part templ.Component) error {
 
 // newKey makes the word by which the repeats of a request are known. It is made with the form, so that a form that is sent twice acts once.
 func newKey() string { return rand.Text() }
+
+// looked is the moment at which a form is made, for the form: what has changed since is told to who sends it.
+func looked() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) }
 
 // mayAct is store.ErrForbidden on a board that changes nothing.
 func (h *Handlers) mayAct() error {
@@ -117,7 +121,7 @@ func (h *Handlers) Action(c echo.Context) error {
 		m.Frame = h.frame()
 		return h.deed(c, views.ActPage(m), views.ActDeed(m))
 	}
-	form := views.ActForm{Key: newKey(), Target: target, Incarnation: r.Incarnation}
+	form := views.ActForm{Key: newKey(), Target: views.Part(v, r, target), Incarnation: r.Incarnation, Looked: looked()}
 	plan, err := h.plan(c.Request().Context(), action(PersonOf(c), v, ref, form))
 	if err != nil {
 		return h.unseen(v, ref, err)
@@ -162,6 +166,9 @@ func (h *Handlers) do(ctx context.Context, a store.Action) (store.Outcome, error
 func action(by store.Person, v store.Verb, ref store.Ref, f views.ActForm) store.Action {
 	a := store.Action{Key: f.Key, Verb: v, Ref: ref, Target: f.Target, Incarnation: f.Incarnation, Note: store.Clean(f.Note, store.MaxNote+1),
 		Confirm: f.Confirm, Drain: f.Mode != "now", By: by, At: time.Now()}
+	if ms, err := strconv.ParseInt(f.Looked, 10, 64); err == nil && ms > 0 {
+		a.Looked = time.UnixMilli(ms)
+	}
 	if d, ok := views.ParseTerm(f.For); ok && d > 0 && v == store.VerbDisable {
 		a.Until = a.At.Add(d)
 	}
@@ -173,6 +180,9 @@ func checkForm(v store.Verb, f views.ActForm) error {
 	if _, ok := views.ParseTerm(f.For); v == store.VerbDisable && !ok {
 		return fmt.Errorf("%w: for is one of %s, and %q is none", store.ErrInvalid, views.Terms(), store.Clean(f.For, 40))
 	}
+	if ms, err := strconv.ParseInt(cmp.Or(f.Looked, "1"), 10, 64); err != nil || ms <= 0 {
+		return fmt.Errorf("%w: looked is a time in Unix milliseconds, and %q is none", store.ErrInvalid, store.Clean(f.Looked, 40))
+	}
 	if v == store.VerbDisable && f.Mode != "drain" && f.Mode != "now" {
 		return fmt.Errorf("%w: mode is drain or now, and %q is neither", store.ErrInvalid, store.Clean(f.Mode, 40))
 	}
@@ -180,10 +190,10 @@ func checkForm(v store.Verb, f views.ActForm) error {
 }
 
 func actForm(v url.Values) views.ActForm {
-	return views.ActForm{Key: v.Get("key"), Note: v.Get("note"), For: v.Get("for"), Mode: v.Get("mode"), Target: v.Get("target"), Incarnation: v.Get("incarnation"), Confirm: v.Get("confirm")}
+	return views.ActForm{Key: v.Get("key"), Note: v.Get("note"), For: v.Get("for"), Mode: v.Get("mode"), Target: v.Get("target"), Incarnation: v.Get("incarnation"), Confirm: v.Get("confirm"), Looked: v.Get("looked")}
 }
 
-// Act does an action: a form with key, note, for, mode, target, incarnation and confirm. It answers a person with the runner's page and a script
+// Act does an action: a form with key, note, for, mode, target, incarnation, looked and confirm. It answers a person with the runner's page and a script
 // with what was done; what is wrong, with the form as it was filled in.
 func (h *Handlers) Act(c echo.Context) error {
 	ref, v, err := refOfAction(c.Request())
@@ -233,7 +243,8 @@ func (h *Handlers) refuse(c echo.Context, a store.Action, form views.ActForm, en
 	}
 	r, _ := h.live.Current().Runner(a.Ref)
 	if r != nil && errors.Is(err, store.ErrConflict) {
-		form.Incarnation = r.Incarnation
+		form.Incarnation, form.Target, form.Looked = r.Incarnation, views.Part(a.Verb, r, form.Target), looked()
+		a.Incarnation, a.Target, a.Looked = form.Incarnation, form.Target, time.Now()
 	}
 	plan := store.Plan{Action: a}
 	if p, planErr := h.plan(c.Request().Context(), a); planErr == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -78,7 +79,7 @@ func (h *Handlers) Bulk(c echo.Context) error {
 		return h.unseen(b.verb, store.Ref{}, err)
 	}
 	patient(c, manyTime)
-	form := views.ActForm{Key: newKey()}
+	form := views.ActForm{Key: newKey(), Looked: looked()}
 	items, beyond := h.bulkItems(b)
 	h.planAll(c, b.verb, form, items)
 	m := views.NewBulkModel(b.verb, b.filter, b.dead, items, beyond, form, "", time.Now())
@@ -192,7 +193,7 @@ func (h *Handlers) chosen(values []string) (items []views.BulkItem, err error) {
 		seen[ref] = true
 		it := views.BulkItem{Chosen: true}
 		if it.Runner, err = snap.Runner(ref); err != nil {
-			it.Runner, it.Problem = &store.Runner{Ref: ref}, "it is no longer there"
+			it.Runner = &store.Runner{Ref: ref} // whether this very form has deleted it is known by its key
 		}
 		it.Plan.Action = store.Action{Ref: ref, Incarnation: incarnation}
 		items = append(items, it)
@@ -239,6 +240,10 @@ func (h *Handlers) doAll(ctx context.Context, by store.Person, b bulk, form view
 		a := action(by, b.verb, it.Runner.Ref, f)
 		it.Plan.Action = a
 		out, err := h.do(ctx, a)
+		if errors.Is(err, store.ErrNotFound) {
+			it.Problem = "it is no longer there"
+			return
+		}
 		if err != nil {
 			it.Problem = store.Plain(err)
 			return
@@ -247,15 +252,16 @@ func (h *Handlers) doAll(ctx context.Context, by store.Person, b bulk, form view
 	})
 }
 
-// stillDead looks again before a dead runner is deleted: it may have recovered since the form was made. One that is being deleted is no other.
+// stillDead looks again before a dead runner is deleted: it may have recovered since the form was made. One that is being deleted is no other,
+// and one that is gone may have been by this form, when it is sent again.
 func (h *Handlers) stillDead(ref store.Ref) bool {
 	r, err := h.live.Current().Runner(ref)
-	return err == nil && (r.Requested == store.Deleting || r.Dead(time.Now()) && h.heard(ref.Cluster))
+	return err != nil || (r.Requested == store.Deleting || r.Dead(time.Now()) && h.heard(ref.Cluster))
 }
 
 // refuseMany shows the form again, with what was typed and ticked.
 func (h *Handlers) refuseMany(c echo.Context, b bulk, form views.ActForm, err error) error {
-	form.Key = newKey()
+	form.Key, form.Looked = newKey(), looked()
 	items, beyond := h.bulkItems(b)
 	ticked := map[string]bool{}
 	for _, v := range c.Request().PostForm["ref"] {

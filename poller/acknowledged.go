@@ -77,13 +77,26 @@ func (a *Acknowledged) Run(ctx context.Context) error {
 	}
 }
 
-// Observe hands over the acknowledgements that hold, when there are others than before, and ends those whose runner has recovered.
+// seen reports whether all that tells of a cluster is live: before, a runner that is not there may only not have been seen yet.
+func seen(s *store.Snapshot, cluster string) (live bool) {
+	for _, src := range s.Sources {
+		if src.Cluster == cluster {
+			if src.State != store.SourceLive {
+				return false
+			}
+			live = true
+		}
+	}
+	return live
+}
+
+// Observe hands over the acknowledgements that hold, when there are others than before, and ends those whose runner has recovered, or is gone.
 func (a *Acknowledged) Observe(prev *store.Snapshot, _ []store.Ref, _ time.Time) store.Touched {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.all = slices.DeleteFunc(a.all, func(x store.Acknowledgement) bool {
 		r, err := prev.Runner(x.Ref)
-		if err != nil || !x.Ended(r) { // a runner that is not there may only not have been seen yet
+		if err != nil && !seen(prev, x.Ref.Cluster) || err == nil && !x.Ended(r) {
 			return false
 		}
 		select {

@@ -80,3 +80,28 @@ func TestAcknowledged(t *testing.T) {
 		}
 	})
 }
+
+// A runner that is gone takes with it who was on its failure: another of its name is another failure. One of a cluster that is not seen may be there.
+func TestTheAcknowledgementOfAGoneRunner(t *testing.T) {
+	for state, want := range map[store.SourceState]int{store.SourceLive: 1, store.SourceStale: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			kept := &onFile{all: []store.Acknowledgement{{Ref: store.Ref{Cluster: "c", Name: "r"}, By: "ada", At: time.Now()}}}
+			a, err := NewAcknowledged(t.Context(), kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- a.Run(ctx) }()
+			a.Observe(store.NewSnapshot(nil, []store.Source{{Cluster: "c", State: state}}, time.Now()), nil, time.Now())
+			synctest.Wait()
+			if kept.ended != want || len(a.all) != 1-want {
+				t.Errorf("%v: ended %d times, and %d are left", state, kept.ended, len(a.all))
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

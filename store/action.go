@@ -59,7 +59,9 @@ type Action struct {
 	Target string
 	// Incarnation is the runner's as the person saw it; another one is a conflict. Blank is not checked.
 	Incarnation string
-	Note        string
+	// Looked is when the person looked at what they decide on: what somebody has disabled since is a conflict. Zero: nobody says.
+	Looked time.Time
+	Note   string
 	// Until is when a disabled runner comes back by itself; zero: when somebody enables it.
 	Until time.Time
 	// Drain lets work that runs finish before the runner is out of service.
@@ -116,6 +118,9 @@ type Trap struct {
 	// Blocks says that the action cannot work as long as this holds.
 	Blocks bool
 }
+
+// TrapForbidden is the code of the trap that whoever acts lacks a right.
+const TrapForbidden = "forbidden"
 
 // TrapSharedNamespace is the code of the trap that some work may be another runner's.
 const TrapSharedNamespace = "shared-namespace"

@@ -20,11 +20,13 @@ const (
 // ActForm is what the form of an action holds, as it was filled in: it is shown again when something was wrong.
 type ActForm struct {
 	Key, Note, For, Mode, Target, Incarnation, Confirm string
+	// Looked is when the form was made, in Unix milliseconds.
+	Looked string
 }
 
 // clean makes what was sent fit to be shown again. Nothing that Kubernetes allows in a name is lost.
 func (f ActForm) clean() ActForm {
-	for _, s := range []*string{&f.Key, &f.Note, &f.For, &f.Mode, &f.Target, &f.Incarnation, &f.Confirm} {
+	for _, s := range []*string{&f.Key, &f.Note, &f.For, &f.Mode, &f.Target, &f.Incarnation, &f.Confirm, &f.Looked} {
 		*s = store.Clean(*s, lineLimit)
 	}
 	return f
@@ -154,8 +156,10 @@ type ActModel struct {
 	deed
 	name, place string
 	mark
-	traps       []trapView
-	blocked     bool
+	traps   []trapView
+	blocked bool
+	// hindrance is why the button does nothing; blank where nothing blocks.
+	hindrance   string
 	steps       []stepView
 	work        []string
 	workCount   string
@@ -193,7 +197,7 @@ func NewActModel(p store.Plan, r *store.Runner, f ActForm, problem string, now t
 		m.traps = append(m.traps, v)
 	}
 	slices.SortStableFunc(m.traps, func(a, b trapView) int { return boolFirst(a.Blocks, b.Blocks) })
-	m.blocked = len(p.Blocked()) > 0
+	m.blocked, m.hindrance = len(p.Blocked()) > 0, hindrance(p)
 	m.steps = stepViews(p.Steps)
 	m.setWork(p.Work)
 	if len(p.Work) == 0 && slices.ContainsFunc(p.Traps, func(t store.Trap) bool { return t.Code == store.TrapSharedNamespace }) {
@@ -296,10 +300,33 @@ func (m ActModel) heading() string {
 	if m.Verb == "" {
 		return m.name
 	}
-	if t := m.Form.Target; t != "" {
+	if t := m.part(); t != "" {
 		return m.Do + " " + store.Clean(t, nameLimit)
 	}
 	return m.Do + " " + m.name
+}
+
+// part is the part of the runner that it is about, as people call it: a pod without its UID.
+func (m ActModel) part() string {
+	if f := strings.Split(m.Form.Target, "/"); m.Verb == store.VerbDeleteWorkload && len(f) == 3 {
+		return f[0] + "/" + f[1]
+	}
+	return m.Form.Target
+}
+
+// Part is the value of a form for a part of a runner: for a pod that is shown it names that very pod, so that none which takes its name until the
+// form is sent is meant. r may be nil.
+func Part(v store.Verb, r *store.Runner, target string) string {
+	f := strings.Split(target, "/")
+	if v != store.VerbDeleteWorkload || r == nil || len(f) < 2 {
+		return target
+	}
+	for i := range r.Workloads {
+		if w := &r.Workloads[i]; w.Namespace == f[0] && w.Name == f[1] && w.UID != "" {
+			return w.Namespace + "/" + w.Name + "/" + w.UID
+		}
+	}
+	return target
 }
 
 // about says of which runner a part is; blank where the heading names the runner.
@@ -310,12 +337,28 @@ func (m ActModel) about() string {
 	return m.place
 }
 
-// button words the one that does it.
+// button words the one that does it, and says of one that cannot, why.
 func (m ActModel) button() string {
+	word := m.Do
 	if m.Confirm {
-		return m.Do + " " + m.name
+		word += " " + m.name
 	}
-	return m.Do
+	if m.hindrance != "" {
+		word += ": " + m.hindrance
+	}
+	return word
+}
+
+// hindrance is why an action cannot be done, in a few words; the traps say which right, and where.
+func hindrance(p store.Plan) string {
+	blocked := p.Blocked()
+	switch {
+	case len(blocked) == 0:
+		return ""
+	case slices.ContainsFunc(blocked, func(t store.Trap) bool { return t.Code == store.TrapForbidden }):
+		return "a right is missing"
+	}
+	return "not possible now"
 }
 
 // showsWork says that what runs on the runner matters to the verb.

@@ -23,6 +23,7 @@ type FailureModel struct {
 	state       string
 	at, since   time.Time
 	why         []store.Part
+	ack         []store.Part
 	message     string
 	inspect     string
 	explanation
@@ -86,7 +87,7 @@ func NewFailureModel(s *store.Snapshot, e *store.Evidence, now time.Time) Failur
 	} else {
 		for _, f := range r.Failed() {
 			if f.Failure() == e.Failure() {
-				m.mark, m.state = mark{"u", "failing"}, ""
+				m.mark, m.state, m.ack = mark{"u", "failing"}, "", ackParts(s, r)
 			}
 		}
 	}

@@ -226,6 +226,18 @@ func TestFailurePage(t *testing.T) {
 	if d.Find("section.head").HasClass("x") || d.Find(".crumb a").Length() != 3 {
 		t.Error("the head is wrong")
 	}
+	on := store.Acknowledgement{Ref: e.Ref, By: "Ada", Note: "a new token is coming", At: StoryTime}
+	r, err := failingWith(*e).Runner(e.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ill := *r
+	ill.Verdict = e.Verdict
+	failing := store.NewSnapshot([]*store.Runner{&ill}, []store.Source{liveSource("prod")}, StoryTime)
+	acked, _ := store.Apply(failing, store.Touched{Acknowledged: &[]store.Acknowledgement{on}}, StoryTime)
+	if got := parse(t, render(t, FailurePage(NewFailureModel(acked, e, StoryTime)))).Find("main").Text(); !strings.Contains(got, "Ada is on it: a new token is coming") {
+		t.Errorf("it does not say who is on it: %s", got)
+	}
 	gone := parse(t, render(t, FailurePage(NewFailureModel(store.NewSnapshot(nil, nil, StoryTime), e, StoryTime))))
 	if !gone.Find("section.head").HasClass("x") || !strings.Contains(gone.Find(".state").Text(), "no longer there") {
 		t.Error("a failure of a runner that has gone is not over")

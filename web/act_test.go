@@ -223,6 +223,37 @@ func TestEveryVerbIsReadFromItsForm(t *testing.T) {
 	}
 }
 
+// A form holds what was looked at and when: the pod by its UID, so that another which takes its name is not meant.
+func TestAFormIsAboutWhatWasLookedAt(t *testing.T) {
+	h, r, begin := &hands{}, someRunner(), time.Now().Truncate(time.Millisecond)
+	r.Workloads = []store.Workload{{Namespace: "ns", Name: "pod-0", UID: "u1"}}
+	site := acting(t, h, r)
+	to := site + alpha + "/actions/delete-workload"
+	form, page := formOf(t, to+"?target=ns%2Fpod-0")
+	if got := page.Find("#deed-title").Text(); got != "Delete workload ns/pod-0" {
+		t.Errorf("the heading is %q", got)
+	}
+	if res, _ := send(t, to, form, false); res.StatusCode != http.StatusSeeOther || len(h.actions) != 1 || h.actions[0].Target != "ns/pod-0/u1" || h.actions[0].Looked.Before(begin) || h.actions[0].Looked.After(time.Now()) {
+		t.Errorf("%d %+v", res.StatusCode, h.actions)
+	}
+	h.do = func(store.Action) (store.Outcome, error) {
+		return store.Outcome{}, fmt.Errorf("%w: it was made anew", store.ErrConflict)
+	}
+	form.Set("key", "other")
+	form.Set("target", "ns/pod-0/u0")
+	form.Set("looked", "1")
+	res, body := send(t, to, form, false)
+	if again, _ := fields(t, body); res.StatusCode != http.StatusConflict || again.Get("target") != "ns/pod-0/u1" || len(again.Get("looked")) < 10 {
+		t.Errorf("after a conflict: %d, the form came back as %v", res.StatusCode, again)
+	}
+	for _, looked := range []string{"x", "-1", "99999999999999999999"} {
+		form.Set("looked", looked)
+		if res, _ := send(t, to, form, false); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("looked %q: %d", looked, res.StatusCode)
+		}
+	}
+}
+
 // ended is the error of an action whose entry in the audit has its end.
 type ended struct{ error }
 
@@ -302,8 +333,21 @@ func TestTrapsAreToldAndWhatBlocksDisablesTheButton(t *testing.T) {
 	if page.Find("form.deed button[disabled]").Length() != 1 || page.Find("form.deed button:not([disabled])").Length() != 0 {
 		t.Error("it can be pressed")
 	}
+	if got := page.Find("form.deed button").Text(); got != "Delete alpha: not possible now" {
+		t.Errorf("the button says %q", got)
+	}
 	if !strings.Contains(page.Find("#deed").Text(), "Secret runners-eu/regcred") {
 		t.Error("what stays is not told")
+	}
+}
+
+func TestTheButtonSaysThatARightIsMissing(t *testing.T) {
+	h := &hands{plan: func(a store.Action) (store.Plan, error) {
+		return store.Plan{Action: a, Traps: []store.Trap{{Code: store.TrapForbidden, Why: "The board may not patch deployments in namespace ci.", Blocks: true}}}, nil
+	}}
+	_, page := formOf(t, acting(t, h)+alpha+"/actions/disable")
+	if got := page.Find("form.deed button[disabled]").Text(); got != "Disable: a right is missing" {
+		t.Errorf("the button says %q", got)
 	}
 }
 

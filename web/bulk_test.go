@@ -73,8 +73,11 @@ func TestManyAreActedOnByTheirOwnKeys(t *testing.T) {
 
 func TestWhatComesOfManyIsToldForEach(t *testing.T) {
 	h := &hands{do: func(a store.Action) (store.Outcome, error) {
-		if a.Ref.Name == "r1" {
+		switch a.Ref.Name {
+		case "r1":
 			return store.Outcome{}, fmt.Errorf("%w: it was made anew", store.ErrConflict)
+		case "gone":
+			return store.Outcome{}, fmt.Errorf("%w: there is no such runner", store.ErrNotFound)
 		}
 		return store.Outcome{}, nil
 	}}
@@ -143,6 +146,25 @@ func TestCleaningUpLeavesWhatIsNotDeadAnyMore(t *testing.T) {
 		res, body := send(t, s.URL()+"/actions/delete?dead=1", form, false)
 		if n := strings.Count(body, "It is not dead any more"); res.StatusCode != 200 || !slices.Equal(names(h.actions), want) || n != 2-len(want) {
 			t.Errorf("%v: %d, deleted %v, told %d times", state, res.StatusCode, names(h.actions), n)
+		}
+	}
+}
+
+// Datastar sends a form again when its answer is lost. What it has deleted is gone from the board by then, and not told as not done.
+func TestManyThatAreGoneByTheFirstSendingAreTold(t *testing.T) {
+	for _, query := range []string{"", "?dead=1"} {
+		h := &hands{}
+		o := options(io.Discard)
+		o.Live = store.NewLive(store.NewSnapshot(several(6), []store.Source{{Cluster: "eu", Name: "Kubernetes API", State: store.SourceLive, Heard: time.Now()}}, time.Now()))
+		o.Actions, o.Audit = h, h
+		s, _ := start(t, o)
+		form := url.Values{"key": {"k"}, "confirm": {"1"}, "ref": {"/runners/eu/kubiya/runners-eu/r4#uid-4"}}
+		for n := range 2 {
+			if res, body := send(t, s.URL()+"/actions/delete"+query, form, true); res.StatusCode != 200 || strings.Count(body, ">asked<") != 1 || len(h.actions) != 1 {
+				t.Errorf("sent %d times: %d, done %d times, %.600s", n+1, res.StatusCode, len(h.actions), body)
+			}
+			next, changes := store.Apply(o.Live.Current(), store.Touched{Gone: []store.Ref{{Cluster: "eu", System: "kubiya", Namespace: "runners-eu", Name: "r4"}}}, time.Now())
+			o.Live.Publish(store.Update{Snapshot: next, Changes: changes})
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package act
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (d *Desk) Do(ctx context.Context, a store.Action) (store.Outcome, error) {
 	case <-c.done:
 	}
 	if c.kept.Action.Key != "" && !sameAction(c.kept.Action, a) {
-		return store.Outcome{}, fmt.Errorf("%w: this key was used to %s %s; take a new one for another action", store.ErrInvalid, c.kept.Action.Verb, c.kept.Action.Ref)
+		return store.Outcome{}, fmt.Errorf("%w: this key was used to %s %s, with another note, end or part, or by somebody else; take a new one for another action", store.ErrInvalid, c.kept.Action.Verb, c.kept.Action.Ref)
 	}
 	out := c.kept.Outcome
 	out.Repeated = out.Repeated || !first
@@ -115,10 +116,19 @@ func (d *Desk) join(key string) (c *call, first bool) {
 	return c, true
 }
 
-// sameAction reports whether two actions with one key are the same request: the rest may differ by a moment.
+// sameAction reports whether two actions with one key are the same request, by the same person: the rest may differ by a moment.
 func sameAction(kept, a store.Action) bool {
 	target := kept.Target == a.Target || strings.HasPrefix(kept.Target, a.Target+"/")
-	return kept.Verb == a.Verb && kept.Ref == a.Ref && target && kept.Drain == a.Drain
+	asked := kept.Verb == a.Verb && kept.Ref == a.Ref && target && kept.Drain == a.Drain
+	return asked && kept.By.Name == a.By.Name && kept.Note == a.Note && sameEnd(kept, a)
+}
+
+// sameEnd reports whether two actions end at the same time, or after the same time.
+func sameEnd(kept, a store.Action) bool {
+	if kept.Until.IsZero() || a.Until.IsZero() {
+		return kept.Until.IsZero() == a.Until.IsZero()
+	}
+	return kept.Until.Equal(a.Until) || (kept.Until.Sub(kept.At)-a.Until.Sub(a.At)).Abs() < time.Second
 }
 
 // serve does an action that nobody else does now, and lets go of its key.
@@ -137,9 +147,9 @@ func (d *Desk) once(ctx context.Context, a store.Action) (store.Kept, error) {
 	asked := a
 	r, err := d.runner(a)
 	if err == nil {
-		a = pinned(a, r)
+		a, err = pinned(a, r), replaced(a, r)
 	}
-	kept, fresh, bookErr := d.cfg.Book.Begin(ctx, a, entryOf(a))
+	kept, fresh, bookErr := d.cfg.Book.Begin(ctx, a, entryOf(a, r))
 	switch {
 	case bookErr != nil:
 		return store.Kept{}, fmt.Errorf("%s of %s is not done, for it cannot be written into the audit: %w", a.Verb, a.Ref, bookErr)
@@ -172,8 +182,23 @@ func pinned(a store.Action, r *store.Runner) store.Action {
 	return a
 }
 
-func entryOf(a store.Action) store.Entry {
-	e := store.Entry{At: a.At, By: a.By, Verb: string(a.Verb), Ref: a.Ref, Object: a.Target, Note: a.Note}
+// replaced is store.ErrConflict for a pod whose name another bears by now: the one that was seen is gone.
+func replaced(a store.Action, r *store.Runner) error {
+	f := strings.Split(a.Target, "/")
+	if a.Verb != store.VerbDeleteWorkload || len(f) != 3 {
+		return nil
+	}
+	for i := range r.Workloads {
+		if w := &r.Workloads[i]; w.Namespace == f[0] && w.Name == f[1] && w.UID != f[2] {
+			return fmt.Errorf("%w: pod %s/%s was deleted and made anew since you looked at it; look at it again", store.ErrConflict, store.Clean(f[0], 63), store.Clean(f[1], 253))
+		}
+	}
+	return nil
+}
+
+// entryOf is the entry with which an action begins. r is the runner as it is shown, or nil.
+func entryOf(a store.Action, r *store.Runner) store.Entry {
+	e := store.Entry{At: a.At, By: a.By, Verb: string(a.Verb), Ref: a.Ref, Object: a.Target, Note: a.Note, Before: state(r)}
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
@@ -182,7 +207,7 @@ func entryOf(a store.Action) store.Entry {
 
 // perform does what was entered, and writes what came of it.
 func (d *Desk) perform(ctx context.Context, k store.Kept, r *store.Runner) (store.Kept, error) {
-	k.Entry.Before = state(r)
+	k.Entry.Before = cmp.Or(k.Entry.Before, state(r))
 	if k.Action.Verb == store.VerbAcknowledge {
 		if err := acknowledgeable(r); err != nil {
 			return d.end(ctx, k, store.Outcome{}, err)
@@ -222,7 +247,7 @@ func acknowledging(r *store.Runner) store.Effect {
 func (d *Desk) end(ctx context.Context, k store.Kept, out store.Outcome, err error) (store.Kept, error) {
 	out.ID = k.Entry.ID
 	k.Outcome = out
-	k.Entry.Ended, k.Entry.Result, k.Entry.After = time.Now(), store.ResultDone, after(k.Action, out)
+	k.Entry.Ended, k.Entry.Result, k.Entry.After = time.Now(), store.ResultDone, after(k.Action, out, err)
 	if err != nil {
 		k.Entry.Result, k.Entry.Problem = store.ResultFailed, store.ErrorText(err)
 		if errors.Is(err, store.ErrForbidden) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrInvalid) {
@@ -235,8 +260,8 @@ func (d *Desk) end(ctx context.Context, k store.Kept, out store.Outcome, err err
 	return k, err
 }
 
-// after words what was done to which objects.
-func after(a store.Action, out store.Outcome) string {
+// after words what was done to which objects; err is why that is not all.
+func after(a store.Action, out store.Outcome, err error) string {
 	var words []string
 	for _, s := range out.Steps {
 		if s.Problem == "" {
@@ -246,7 +271,10 @@ func after(a store.Action, out store.Outcome) string {
 	if out.Waits != "" {
 		words = append(words, out.Waits.Absolute())
 	}
-	if len(words) == 0 {
+	switch {
+	case len(words) == 0 && err != nil:
+		return "as before"
+	case len(words) == 0:
 		return "nothing was to be done for " + string(a.Verb)
 	}
 	return store.Clean(strings.Join(words, "; "), 2000)

@@ -172,7 +172,7 @@ func TestWhatWasUnavailableIsTriedAgain(t *testing.T) {
 	}
 	other := action("k", store.VerbDeleteWorkload)
 	other.By.Name = "bob"
-	if out, err := d.Do(t.Context(), other); !errors.Is(err, store.ErrUnavailable) || !out.Repeated || h.done.Load() != 2 {
+	if out, err := d.Do(t.Context(), other); !errors.Is(err, store.ErrInvalid) || out.Repeated || h.done.Load() != 2 {
 		t.Errorf("another person's key: %+v, %v", out, err)
 	}
 	if _, err := d.Do(t.Context(), action("k", store.VerbEnable)); !errors.Is(err, store.ErrInvalid) || h.done.Load() != 2 {
@@ -239,12 +239,13 @@ func TestResume(t *testing.T) {
 	begin("young", store.VerbDisable, func(*store.Action, *store.Entry) {})
 	begin("pod", store.VerbDeleteWorkload, func(a *store.Action, _ *store.Entry) { a.Target = "ci/job/u1" })
 	begin("old", store.VerbDisable, func(_ *store.Action, e *store.Entry) { e.At = time.Now().Add(-2 * time.Hour) })
+	begin("over", store.VerbDisable, func(a *store.Action, _ *store.Entry) { a.Until = time.Now().Add(-time.Second) })
 	begin("anew", store.VerbDisable, func(a *store.Action, _ *store.Entry) { a.Incarnation = "zero" })
 	begin("deleted", store.VerbDelete, func(a *store.Action, _ *store.Entry) { a.Ref.Name = "gone"; a.Confirm = "gone" })
 	if err := d.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]string{"young": store.ResultDone, "pod": store.ResultDone, "old": store.ResultFailed, "anew": store.ResultRefused, "deleted": store.ResultDone} {
+	for key, want := range map[string]string{"young": store.ResultDone, "pod": store.ResultDone, "old": store.ResultFailed, "over": store.ResultFailed, "anew": store.ResultRefused, "deleted": store.ResultDone} {
 		if got := b.kept[key].Entry; got.Result != want {
 			t.Errorf("%s: %s, %s", key, got.Result, got.Problem)
 		}
@@ -264,5 +265,68 @@ func TestAcknowledge(t *testing.T) {
 	d = act.New(act.Config{Current: func() *store.Snapshot { return well }, Book: &book{kept: map[string]store.Kept{}}, Failures: f})
 	if _, err := d.Do(t.Context(), action("k", store.VerbAcknowledge)); !errors.Is(err, store.ErrInvalid) {
 		t.Error(err)
+	}
+}
+
+// A key is of one request: with another note, another end, or by somebody else it is refused, and not answered as if it had been done.
+func TestAKeyIsOfOneRequest(t *testing.T) {
+	d, h, _, _ := desk(t, done)
+	first := action("k", store.VerbDisable)
+	first.Until = first.At.Add(time.Hour)
+	if _, err := d.Do(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*store.Action)
+		same   bool
+	}{
+		"sent again":      {func(*store.Action) {}, true},
+		"a moment later":  {func(a *store.Action) { a.At, a.Until = a.At.Add(time.Minute), a.Until.Add(time.Minute) }, true},
+		"to the same end": {func(a *store.Action) { a.At = a.At.Add(time.Minute) }, true},
+		"for longer":      {func(a *store.Action) { a.Until = a.Until.Add(time.Hour) }, false},
+		"without an end":  {func(a *store.Action) { a.Until = time.Time{} }, false},
+		"another note":    {func(a *store.Action) { a.Note = "m" }, false},
+		"another mode":    {func(a *store.Action) { a.Drain = true }, false},
+		"somebody else":   {func(a *store.Action) { a.By.Name = "bob" }, false},
+	} {
+		a := first
+		c.change(&a)
+		if out, err := d.Do(t.Context(), a); c.same && (err != nil || !out.Repeated) || !c.same && !errors.Is(err, store.ErrInvalid) || h.done.Load() != 1 {
+			t.Errorf("%s: %+v, %v, done %d times", name, out, err, h.done.Load())
+		}
+	}
+}
+
+// The audit holds how a runner was before anything was done, from the moment on that the action begins, and does not call done what was refused.
+func TestTheAuditHoldsWhatWasBefore(t *testing.T) {
+	var b *book
+	d, _, kept, _ := desk(t, func(context.Context, store.Action) (store.Outcome, error) {
+		if got := b.kept["k"].Entry.Before; got != "enabled, degraded" {
+			t.Errorf("a crash now would leave %q as what was before", got)
+		}
+		return store.Outcome{}, fmt.Errorf("%w: no", store.ErrForbidden)
+	})
+	b = kept
+	_, _ = d.Do(t.Context(), action("k", store.VerbDisable))
+	if e := b.kept["k"].Entry; e.Before != "enabled, degraded" || e.After != "as before" {
+		t.Errorf("before %q, after %q", e.Before, e.After)
+	}
+	cut := action("cut", store.VerbDisable)
+	_, _, _ = b.Begin(t.Context(), cut, store.Entry{At: time.Now(), Verb: string(cut.Verb), Ref: cut.Ref, Before: "enabled, healthy"})
+	b.kept["k"] = store.Kept{Action: store.Action{Key: "k"}, Entry: store.Entry{Before: "enabled, degraded", Result: store.ResultDone}}
+	if err := d.Resume(t.Context()); err != nil || b.kept["cut"].Entry.Before != "enabled, healthy" {
+		t.Errorf("after a crash: %+v, %v", b.kept["cut"].Entry, err)
+	}
+}
+
+// A pod that has taken the name of the one that was looked at is another.
+func TestAPodThatWasMadeAnew(t *testing.T) {
+	for target, want := range map[string]error{"ci/job": nil, "ci/job/u1": nil, "ci/job/u0": store.ErrConflict, "ci/gone/u0": nil} {
+		d, h, _, _ := desk(t, done)
+		a := action("k", store.VerbDeleteWorkload)
+		a.Target = target
+		if _, err := d.Do(t.Context(), a); !errors.Is(err, want) || (want == nil) != (h.done.Load() == 1) {
+			t.Errorf("%s: %v, done %d times", target, err, h.done.Load())
+		}
 	}
 }

@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"trackside/store"
 )
@@ -60,8 +61,11 @@ func (h Reported) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 		return out, h.Ping(a.Ref)
 	}
 	id, err := h.ID(a.Ref)
+	if err == nil {
+		err = unseen(a, r.Mark)
+	}
 	if err != nil {
-		return out, err
+		return store.Outcome{}, err
 	}
 	if r.Observed != wants[a.Verb] {
 		out.Waits = store.Sentence(a.Ref.Name + " is told over its control channel, and does it itself.")
@@ -71,6 +75,23 @@ func (h Reported) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 		m = store.Mark{By: a.By.Name, Note: a.Note, At: a.At, Until: a.Until, Drain: a.Drain}
 	}
 	return out, h.AskMarked(ctx, store.Grant{Admin: true}, id, wants[a.Verb], m)
+}
+
+// justNow is how old somebody's mark may be to be one that another person cannot have seen, who does not say when they looked.
+const justNow = time.Minute
+
+// unseen is store.ErrConflict for a runner that somebody has disabled since whoever acts has looked at it. It may be deleted all the same.
+func unseen(a store.Action, m store.Mark) error {
+	since := !a.Looked.IsZero() && m.At.After(a.Looked)
+	if a.Looked.IsZero() {
+		since = a.Verb == store.VerbDisable && m.By != a.By.Name && a.At.Sub(m.At) <= justNow
+	}
+	same := a.Verb == store.VerbDisable && m.By == a.By.Name && m.Note == a.Note && m.Drain == a.Drain // this very action, before a crash
+	if m.IsZero() || a.Verb == store.VerbDelete || !since || same {
+		return nil
+	}
+	return fmt.Errorf("%w: %s was disabled by %s at %s, with the note %q; look at it, and %s it if that is still meant",
+		store.ErrConflict, a.Ref, m.By, m.At.UTC().Format("15:04:05 UTC"), m.Note, a.Verb)
 }
 
 func object(r *store.Runner) store.Object { return store.Object{Kind: "runner", Name: r.Ref.Name} }

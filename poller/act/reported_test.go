@@ -65,3 +65,39 @@ func TestReported(t *testing.T) {
 		t.Errorf("pinged %d times, %v", asker.pinged, err)
 	}
 }
+
+// Who has not seen that somebody else disabled the runner is told so, and not obeyed in their place.
+func TestReportedOfTwoOperators(t *testing.T) {
+	at := time.Now()
+	mark := store.Mark{By: "bob", Note: "broken disk", At: at}
+	for name, c := range map[string]struct {
+		verb   store.Verb
+		asked  time.Duration // after the mark
+		looked time.Duration // after the mark; 0 does not say
+		rivals bool
+	}{
+		"both disable it":               {store.VerbDisable, time.Second, 0, true},
+		"one disables it later":         {store.VerbDisable, time.Hour, 0, false},
+		"one had looked before":         {store.VerbDisable, time.Hour, -time.Second, true},
+		"one has seen it":               {store.VerbDisable, 2 * time.Second, time.Second, false},
+		"one enables it without seeing": {store.VerbEnable, time.Hour, -time.Second, true},
+		"one enables it":                {store.VerbEnable, 2 * time.Second, time.Second, false},
+		"a program enables it":          {store.VerbEnable, time.Second, 0, false},
+		"one deletes it without seeing": {store.VerbDelete, time.Second, -time.Second, false},
+	} {
+		a := action("k", c.verb)
+		if a.At = at.Add(c.asked); c.looked != 0 {
+			a.Looked = at.Add(c.looked)
+		}
+		asker := &asker{}
+		_, err := act.Reported{Asker: asker}.Do(t.Context(), a, &store.Runner{Ref: ref, Mark: mark})
+		n := len(asker.asked)
+		own := store.Mark{By: a.By.Name, Note: a.Note, At: at}
+		if _, err := (act.Reported{Asker: asker}).Do(t.Context(), a, &store.Runner{Ref: ref, Mark: own}); c.verb == store.VerbDisable && err != nil {
+			t.Errorf("%s, taken up after a kill: %v", name, err)
+		}
+		if errors.Is(err, store.ErrConflict) != c.rivals || (n == 0) != c.rivals {
+			t.Errorf("%s: %v, asked %v", name, err, asker.asked)
+		}
+	}
+}

@@ -53,6 +53,9 @@ func (d *Desk) again(ctx context.Context, k store.Kept) (store.Kept, error) {
 	if k.Action.Verb == "" || time.Since(k.Entry.At) > resumeWithin {
 		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%w: the board stopped before it was done, and it is too old to be taken up; look at the runner, and ask again", store.ErrUnavailable))
 	}
+	if u := k.Action.Until; !u.IsZero() && !time.Now().Before(u) {
+		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%w: the board stopped before it was done, and its time was over when the board was back; ask again if it is still meant", store.ErrUnavailable))
+	}
 	return d.takeUp(ctx, k, "the board stopped before it was done")
 }
 

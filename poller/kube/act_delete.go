@@ -21,18 +21,9 @@ import (
 // remove deletes the runner: its updater and autoscalers first, which would bring it back, then what its system declares, then what it
 // runs in, then its work, and its Services last. What is deleted with its pods stays until they have ended, so that the board shows it.
 func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*job, error) {
-	var lives []*grip
-	for _, x := range h.removed() {
-		g := &grip{held: x, gvr: resourceOf(x.object.Kind)}
-		live, err := h.get(ctx, g.gvr, x.object.Namespace, x.object.Name)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return nil, h.border(err, "get", g.gvr, g.name())
-		}
-		g.see(live)
-		lives = append(lives, g)
+	lives, err := h.taken(ctx, h.removed())
+	if err != nil {
+		return nil, err
 	}
 	j := &job{reason: "DeletedByTrackside", said: "deleted", traps: append(h.traps(a.Verb, lives, r), h.sharedTrap(a)...)}
 	for _, g := range lives {
@@ -43,6 +34,11 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		j.steps = append(j.steps, h.deleting(g.object.Kind, g.object.Namespace, g.object.Name, g.live.GetUID(), how, "deleted"))
 		j.goes = append(j.goes, g.name())
 		j.stays = append(j.stays, named(g)...)
+		if lost(g, "whenDeleted") {
+			j.goes = append(j.goes, claims(g)...)
+		} else {
+			j.stays = append(j.stays, claims(g)...)
+		}
 		if j.about == nil || j.about.object.Kind == "CronJob" || j.about.object.Kind == scalerKind {
 			j.about = g
 		}
@@ -51,7 +47,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		}
 	}
 	services, kept := h.services(ctx, lives)
-	j.stays = append(j.stays, kept...)
+	j.stays = slices.Concat(j.stays, kept, h.workClaims())
 	for _, p := range h.work {
 		j.steps = append(j.steps, h.deletingPod(p, "deleted"))
 		j.goes = append(j.goes, store.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
@@ -145,7 +141,7 @@ func named(g *grip) (out []store.Object) {
 		add("Secret", s.Name)
 	}
 	add("ServiceAccount", spec.ServiceAccountName)
-	return append(out, claims(g)...)
+	return out
 }
 
 func namedBy(c *corev1.Container, add func(kind, name string)) {
@@ -162,20 +158,6 @@ func namedBy(c *corev1.Container, add func(kind, name string)) {
 			add("Secret", e.ValueFrom.SecretKeyRef.Name)
 		}
 	}
-}
-
-// claims are the volumes that a StatefulSet has made, one for each replica it has or had.
-func claims(g *grip) (out []store.Object) {
-	templates, _, _ := unstructured.NestedSlice(g.live.Object, "spec", "volumeClaimTemplates")
-	n, _, _ := unstructured.NestedInt64(g.live.Object, "spec", "replicas")
-	for _, t := range templates {
-		m, _ := t.(map[string]any)
-		name, _, _ := unstructured.NestedString(m, "metadata", "name")
-		for i := range max(1, min(n, 50)) {
-			out = append(out, store.Object{Kind: "PersistentVolumeClaim", Namespace: g.object.Namespace, Name: fmt.Sprintf("%s-%s-%d", name, g.object.Name, i)})
-		}
-	}
-	return out
 }
 
 func distinctObjects(list []store.Object) []store.Object {

@@ -90,10 +90,26 @@ func (h *hand) restart(ctx context.Context, a store.Action, r *store.Runner) (*j
 		return nil, h.border(err, "get", g.gvr, g.name())
 	}
 	g.see(live)
-	j := &job{reason: "RestartedByTrackside", said: "restarted", about: g, traps: h.traps(a.Verb, []*grip{g}, r)}
+	if paused, _, _ := unstructured.NestedBool(live.Object, "spec", "paused"); paused {
+		return nil, fmt.Errorf("%w: %s is paused, so that nothing of it is rolled out; resume it first: kubectl rollout resume", store.ErrInvalid, g.name())
+	}
+	j := &job{reason: "RestartedByTrackside", said: "restarted", about: g, traps: append(h.traps(a.Verb, []*grip{g}, r), strategyTraps(g)...)}
 	j.steps = []step{{effect: store.Effect{Object: g.name(), Before: systems.Count(int64(p.desired), 0, "pod"), After: "rolled out anew"}, verb: "patch", gvr: g.gvr,
 		do: func(ctx context.Context) error { return h.change(ctx, g, rollOut(a.At)) }}}
 	return j, nil
+}
+
+// strategyTraps tell of pods that a roll-out leaves as they are.
+func strategyTraps(g *grip) []store.Trap {
+	strategy, _, _ := unstructured.NestedString(g.live.Object, "spec", "updateStrategy", "type")
+	from, _, _ := unstructured.NestedInt64(g.live.Object, "spec", "updateStrategy", "rollingUpdate", "partition")
+	switch {
+	case strategy == "OnDelete":
+		return []store.Trap{{Code: "on-delete", Why: store.Sentence(fmt.Sprintf("%s has the update strategy OnDelete: its pods go on as they are, each until somebody deletes it.", g.name()))}}
+	case from > 0:
+		return []store.Trap{{Code: "partition", Why: store.Sentence(fmt.Sprintf("%s rolls out from pod %d on (its updateStrategy's partition): those before it go on as they are.", g.name(), from))}}
+	}
+	return nil
 }
 
 // rollOut begins a roll-out, unless one that is as young has begun.

@@ -174,10 +174,15 @@ func (g *grip) value(s systems.Setting) any {
 	return v
 }
 
-// grips reads the objects that the runner's levers move. One that is gone is left out.
+// grips reads the objects that the runner's levers move.
 func (h *hand) grips(ctx context.Context) ([]*grip, error) {
+	return h.taken(ctx, holds(h.sw, h.parts, h.customs))
+}
+
+// taken reads objects. One that is gone is left out.
+func (h *hand) taken(ctx context.Context, objects []held) ([]*grip, error) {
 	var out []*grip
-	for _, x := range holds(h.sw, h.parts, h.customs) {
+	for _, x := range objects {
 		g := &grip{held: x, gvr: resourceOf(x.object.Kind)}
 		live, err := h.get(ctx, g.gvr, x.object.Namespace, x.object.Name)
 		if apierrors.IsNotFound(err) {

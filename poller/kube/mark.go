@@ -38,6 +38,8 @@ type marking struct {
 	Restore map[string]any `json:"restore,omitempty"`
 	// Usual says, beside phaseEnabling, that what was off before gets its usual value: all was, and somebody wants it in service.
 	Usual bool `json:"usual,omitempty"`
+	// looked is when whoever makes it looked at the runner. It is not written.
+	looked time.Time
 }
 
 // readMark reads the mark of an object; there is none without the annotation. One that cannot be read is told in its note, and restores

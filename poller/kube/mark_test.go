@@ -2,6 +2,7 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,22 @@ func TestPull(t *testing.T) {
 	soon.At, soon.By = markedAt.Add(time.Second), "bob"
 	if _, err := pull(soon, true)(g); err == nil {
 		t.Error("a rival is not refused")
+	}
+	for name, c := range map[string]struct {
+		mark   marking
+		rivals bool
+	}{
+		"who has seen the mark":                  {marking{By: "bob", Note: "other", looked: markedAt.Add(time.Second)}, false},
+		"who looked before it":                   {marking{By: "bob", Note: "other", looked: markedAt.Add(-time.Second)}, true},
+		"who looked before it, and is not told":  {marking{By: "ada", Note: "other", looked: markedAt.Add(-time.Second)}, true},
+		"the same for another runner of the set": {marking{By: "ada", Note: "why", looked: markedAt.Add(-time.Second)}, false},
+	} {
+		for _, later := range []time.Duration{2 * time.Second, 2 * seenAfter} {
+			c.mark.At, c.mark.Key = markedAt.Add(later), "l"
+			if _, err := pull(c.mark, true)(gripOf(t, 0, &g.mark)); errors.Is(err, store.ErrConflict) != c.rivals {
+				t.Errorf("%s, %s later: %v", name, later, err)
+			}
+		}
 	}
 	if patch, _ := pull(marking{By: "ada", At: markedAt, Phase: phaseDraining}, false)(gripOf(t, 3, nil)); patch["spec"] != nil {
 		t.Errorf("only marked, it changes %v", patch)

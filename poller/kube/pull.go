@@ -116,16 +116,32 @@ func pull(m marking, apply bool) func(*grip) (map[string]any, error) {
 	}
 }
 
-// rival is store.ErrConflict for an object that somebody else has just taken out of service. Who did it may think better of it.
+// rival is store.ErrConflict for an object that has been taken out of service since whoever does it now has looked; where that is not known, by
+// somebody else just now. A mark that says the same is none.
 func rival(g *grip, m marking) error {
-	if !g.marked || g.broken || g.mark.Key == m.Key || g.mark.By == m.By || g.mark.Phase == phaseEnabling {
+	if !g.marked || g.broken || g.mark.Key == m.Key || g.mark.Phase == phaseEnabling {
 		return nil
 	}
-	if age := m.At.Sub(g.mark.At); age > seenAfter {
+	unseen := g.mark.By != m.By && m.At.Sub(g.mark.At) <= seenAfter
+	if !m.looked.IsZero() {
+		same := g.mark.By == m.By && g.mark.Note == m.Note && g.mark.Drain == m.Drain // of another runner that the object is part of, say
+		unseen = g.markedSince(m.looked, m.At) && !same
+	}
+	if !unseen {
 		return nil
 	}
-	return fmt.Errorf("%w: %s was disabled by %s at %s, with the note %q; look at it, and disable it again if that is still meant",
-		store.ErrConflict, g.name(), g.mark.By, g.mark.At.UTC().Format("15:04:05 UTC"), g.mark.Note)
+	return disabledSince(g, "disable it again if that is still meant")
+}
+
+// markedSince reports whether an object was marked between somebody's looking at it and acting; false when nobody says when they looked. A mark
+// of the future is a wrong clock's, or somebody's who wants nobody to act.
+func (g *grip) markedSince(looked, acting time.Time) bool {
+	return !looked.IsZero() && g.marked && !g.broken && g.mark.At.After(looked) && !g.mark.At.After(acting)
+}
+
+func disabledSince(g *grip, then string) error {
+	return fmt.Errorf("%w: %s was disabled by %s at %s, with the note %q; look at it, and %s",
+		store.ErrConflict, g.name(), g.mark.By, g.mark.At.UTC().Format("15:04:05 UTC"), g.mark.Note, then)
 }
 
 // rephase changes the phase of an object's mark, and what belongs to it. One that bears no mark any more was brought back by somebody.

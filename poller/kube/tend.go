@@ -102,6 +102,11 @@ func (h *hand) tend(ctx context.Context, grips []*grip) error {
 	_, err := j.run(ctx)
 	if err == nil && h.wrote {
 		h.c.tended(ctx, h.ref, m, t)
+		reason, said := "EnabledByTrackside", "enabled"
+		if t.verb == store.VerbDisable {
+			reason, said = "DisabledByTrackside", "disabled"
+		}
+		h.tell(ctx, store.Action{By: store.Person{Name: fieldManager}, Note: t.note + "; disabled by " + m.By}, &job{reason: reason, said: said, about: grips[0]})
 	}
 	return err
 }

@@ -34,6 +34,9 @@ func (h *hand) traps(verb store.Verb, grips []*grip, r *store.Runner) (out []sto
 		if t, ok := h.replicasTrap(verb, g); ok {
 			out = append(out, t)
 		}
+		if t, ok := h.claimsTrap(verb, g); ok {
+			out = append(out, t)
+		}
 		if g.broken {
 			out = append(out, store.Trap{Code: "mark-unreadable", Why: store.Sentence(fmt.Sprintf("%s bears a mark that cannot be read; it is replaced, and what it remembers is lost.", g.name()))})
 		}
@@ -63,16 +66,34 @@ func (h *hand) scalerTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
 	if s == nil {
 		return t, false
 	}
-	switch verb {
-	case store.VerbDisable:
-		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s: it does nothing while that is at 0, and scales again, to %d at least, when the runner is back.", s.GetName(), g.name(), least(s)))
-	case store.VerbEnable:
-		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s from then on, to %d at least.", s.GetName(), g.name(), least(s)))
+	keda, name, n := scaledObject(s), store.Clean(s.GetName(), 253), least(s)
+	switch {
+	case verb == store.VerbDisable && keda != "":
+		t.Why = store.Sentence(fmt.Sprintf("KEDA scales %s by ScaledObject %s, also up from 0: it brings it back as soon as there is work. Pause that first, by its annotation autoscaling.keda.sh/paused.", g.name(), keda))
+	case verb == store.VerbDisable && n == 0:
+		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s, also up from 0: it brings it back as soon as its metrics ask for it.", name, g.name()))
+	case verb == store.VerbDisable:
+		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s: it does nothing while that is at 0, and scales again, to %d at least, when the runner is back.", name, g.name(), n))
+	case verb == store.VerbEnable:
+		t.Why = store.Sentence(fmt.Sprintf("HorizontalPodAutoscaler %s scales %s from then on, to %d at least.", name, g.name(), n))
+	case verb == store.VerbDelete && keda != "":
+		t.Why = store.Sentence(fmt.Sprintf("ScaledObject %s stays, and KEDA makes HorizontalPodAutoscaler %s anew by it: delete that too.", keda, name))
 	default:
 		return t, false
 	}
 	t.Code = "autoscaler"
 	return t, true
+}
+
+// scaledObject names the object of KEDA that an autoscaler is made by; blank when it is nobody's. KEDA scales from and to 0 itself, which
+// an autoscaler does not (https://keda.sh/docs/latest/concepts/scaling-deployments/).
+func scaledObject(scaler *unstructured.Unstructured) string {
+	for _, o := range scaler.GetOwnerReferences() {
+		if o.Kind == "ScaledObject" {
+			return store.Clean(o.Name, 253)
+		}
+	}
+	return ""
 }
 
 // budgetTrap tells that a disruption budget does not do what one may expect of it: only evictions ask it.
@@ -87,10 +108,7 @@ func (h *hand) budgetTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
 // replicasTrap tells that a replica which is a runner of its own cannot be acted on alone: Kubernetes scales the whole set, from its end.
 func (h *hand) replicasTrap(verb store.Verb, g *grip) (t store.Trap, ok bool) {
 	i := slices.IndexFunc(h.parts, func(p part) bool { return p.replica && p.object.Name == g.object.Name && p.kind == g.object.Kind })
-	n, _, _ := unstructured.NestedInt64(g.live.Object, "spec", "replicas")
-	if v, known := g.mark.Restore["/spec/replicas"].(float64); known {
-		n = max(n, int64(v))
-	}
+	n := g.replicas()
 	if i < 0 || n < 2 {
 		return t, false
 	}
@@ -106,7 +124,7 @@ func (n need) name() string { return strings.TrimSuffix(n.resource+"."+n.group, 
 // lacks asks the API server, for each thing that the steps would do, whether whoever acts may, and tells what is not allowed.
 func (h *hand) lacks(ctx context.Context, steps []step) (out []store.Trap) {
 	for _, n := range denied(ctx, h.access, steps) {
-		out = append(out, store.Trap{Code: "forbidden", Blocks: true,
+		out = append(out, store.Trap{Code: store.TrapForbidden, Blocks: true,
 			Why: store.Sentence(fmt.Sprintf("%s may not %s %s in namespace %s: grant the verb %s on %s there.", h.who(), n.verb, n.name(), n.namespace, n.verb, n.name()))})
 	}
 	return out

@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 
 	"trackside/store"
@@ -119,6 +123,34 @@ func TestTheMarkIsGoneMeanwhile(t *testing.T) {
 		if _, err := j.run(t.Context()); err != nil || r.is("a") != c.want {
 			t.Errorf("%s: it is %s, %v", c.name, r.is("a"), err)
 		}
+	}
+}
+
+// Who wants a runner back that somebody has disabled since they looked is told so.
+func TestEnableOfWhatWasDisabledMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		looked  time.Time
+		acts    time.Duration // after the mark
+		rivaled bool
+	}{
+		{"looked before", markedAt.Add(-time.Second), time.Hour, true},
+		{"looked since", markedAt.Add(time.Second), time.Hour, false},
+		{"does not say", time.Time{}, time.Hour, false},
+		{"a mark of the future", markedAt.Add(-time.Hour), -time.Minute, false},
+	} {
+		l := labelled("r", "main")
+		d := deployment(meta("ns", "r", l), 0, container("main", "acme/r:1.0.0"))
+		d.Annotations = map[string]string{systems.AnnotationDisabled: marking{By: "bob", At: markedAt, Note: "broken disk", Key: "k", Restore: map[string]any{"/spec/replicas": 2}}.text()}
+		synctest.Test(t, func(t *testing.T) {
+			b, _ := withHands(t, nil, d)
+			defer b.end()
+			r := b.runner("labelled", "r")
+			_, err := b.Do(t.Context(), store.Action{Verb: store.VerbEnable, Ref: r.Ref, At: markedAt.Add(c.acts), Looked: c.looked, By: store.Person{Name: "ada"}}, r)
+			if errors.Is(err, store.ErrConflict) != c.rivaled || c.rivaled && !strings.Contains(err.Error(), `disabled by bob`) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		})
 	}
 }
 
@@ -252,7 +284,8 @@ func TestTheAuditTellsWhatWasFinished(t *testing.T) {
 		}
 		var told []store.Entry
 		r.c.cfg.Tended = func(_ context.Context, e store.Entry) { told = append(told, e) }
-		r.alone = true
+		events := fake.NewClientset()
+		r.c.client, r.alone = events, true
 		if c.work != "" {
 			r.work = []*corev1.Pod{running(&corev1.Pod{ObjectMeta: meta(c.work, "w", nil)})}
 		}
@@ -261,6 +294,10 @@ func TestTheAuditTellsWhatWasFinished(t *testing.T) {
 			if err := r.tend(t.Context(), []*grip{r.grip("a"), r.grip("b")}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		list, err := events.CoreV1().Events("ns").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(list.Items) != 1 || !strings.HasSuffix(list.Items[0].Message, "d by trackside: "+c.note) || list.Items[0].InvolvedObject.Name != "a" {
+			t.Errorf("%s: its Events are %+v, %v", c.note, list, err)
 		}
 		if len(told) != 1 || told[0].Verb != string(c.verb) || told[0].Note != c.note || told[0].Result != store.ResultDone {
 			t.Errorf("%s: told %+v", c.note, told)
