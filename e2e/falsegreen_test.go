@@ -20,6 +20,7 @@ import (
 // falseGreen is something that its own system calls well and that is not: the board must not be green, and must say why.
 type falseGreen struct {
 	incident, system, namespace, runner string
+	args                                []string
 	// claims checks, while it lasts, that the system does call it well; nil where it merely shows nothing.
 	claims func(*testing.T)
 	first  string // a regular expression; blank when the verdict comes at once
@@ -34,6 +35,18 @@ func (f falseGreen) ref() store.Ref {
 }
 
 var falseGreens = []falseGreen{
+	// The chart has no readiness probe: Ready says that the container started.
+	{incident: "probe-fail", args: []string{"--component", "agent-manager"}, system: "kubiya", namespace: "kubiya-eu", runner: "runner-eu", claims: readyPods("kubiya-eu", kubiyaPart+"agent-manager", 2),
+		health: "unhealthy", why: `agent-manager fails its health probe: 503 Service Unavailable after \d+ ms: .* \(GET .*/healthz\)`},
+	// Nor has this one any port: the chart's own monitoring asks for a Service of it that there is not.
+	{incident: "kubiya-started", system: "kubiya", namespace: "kubiya-eu", runner: "runner-eu", claims: readyPods("kubiya-eu", kubiyaPart+"kubiya-operator", 1),
+		health: "unknown", why: `kubiya-operator has run for \d+ s without a readiness probe; it counts as healthy after 10 min`},
+	{incident: "kubiya-missing", system: "kubiya", namespace: "kubiya-eu", runner: "runner-eu", claims: readyPods("kubiya-eu", kubiyaPart+"workflow-engine", 0),
+		health: "degraded", why: `workflow-engine is missing: its release has no Deployment of that name\.`},
+	{incident: "agyn-enrolling", system: "agyn", namespace: "platform", runner: "k8s-runner", claims: readyPods("platform", "app.kubernetes.io/name=k8s-runner", 1),
+		health: "unknown", why: `k8s-runner started \d+ s ago and may still be enrolling, which its probe does not tell; it counts as healthy in \d`},
+	{incident: "agyn-agent-oom", system: "agyn", namespace: "platform", runner: "k8s-runner", claims: allRun("agyn-workloads", "app.kubernetes.io/managed-by=k8s-runner"),
+		health: "degraded", reason: "Runtime lost", why: `agent-\S+ was running and exited .* \(OOMKilled, exit 137\)`},
 	{incident: "agyn-credential", system: "agyn", namespace: "platform", runner: "k8s-runner", claims: readyPods("platform", "app.kubernetes.io/name=k8s-runner", 1),
 		health: "unhealthy", reason: "Configuration invalid", why: `The runner's token is lost \(CredentialMissing: the secret k8s-runner-service-token does not exist\)`, facts: `zone=eu-central`},
 	{incident: "plue-dead-warm", system: "plue", namespace: "workflows", runner: "runner-standby-pool", claims: readyPods("workflows", "app=runner-standby", 3),
@@ -50,6 +63,12 @@ var falseGreens = []falseGreen{
 		health: "degraded", why: `runner has been idle for \d+ s: it lost https://release\.acme\.example`, facts: `idle`},
 	{incident: "ambient-oom", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: sessionSays("Running"),
 		health: "degraded", reason: "Runtime lost", why: `The session says Running, but its pod is dead: ambient-code-runner was running and exited .* \(OOMKilled, exit 137\)`},
+	{incident: "ambient-liveness", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: sessionSays("Running"),
+		health: "degraded", reason: "Runtime lost", why: `The session says Running, but its pod is dead: ambient-code-runner was running and exited .* after its liveness probe failed`},
+	{incident: "ambient-plane-oom", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: allRun("team-blue", "ambient-code.io/managed-by=ambient-control-plane"),
+		health: "degraded", reason: "Runtime lost", why: `session-2q7m1v8x4k-runner: ambient-code-runner was running and exited .* \(OOMKilled, exit 137\)`},
+	{incident: "ambient-creating", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: readyPods("team-blue", "agentic-session=agentic-session-1767603000", 1),
+		health: "degraded", reason: "Start failed", why: `The session still says Creating, but its pod has run for \d+ min`},
 	{incident: "ambient-drift", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: sessionSays("Running"),
 		health: "degraded", reason: "Runtime lost", why: `The session says Running, but its pod has not been ready for \d+ min`},
 	{incident: "ambient-missing", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: sessionSays("Running"),
@@ -59,6 +78,8 @@ var falseGreens = []falseGreen{
 	{incident: "ambient-deleted", system: "ambient", namespace: "team-blue", runner: "team-blue",
 		health: "degraded", reason: "Start failed", why: `agentic-session-1767603000: The session failed \(RunnerExit\): Runner exited with code 1: Error - cannot clone the repository`, facts: `1 failed`},
 }
+
+const kubiyaPart = "app.kubernetes.io/kubiya-runner-component="
 
 func TestFalseGreens(t *testing.T) {
 	b := shared(t)
@@ -77,7 +98,7 @@ func (f falseGreen) tell(t *testing.T, b *rig.Board) {
 	mark(t, one)
 	full := f.namespace + "/" + f.runner
 	t.Cleanup(func() { _, _ = cluster.Play("recover", "--runner", full) })
-	cluster.Incident(t, f.incident, "--runner", full)
+	cluster.Incident(t, f.incident, append([]string{"--runner", full}, f.args...)...)
 	if f.first != "" {
 		has(t, row, regexp.MustCompile(f.first), soon)
 	}
@@ -131,6 +152,23 @@ func readyPods(namespace, selector string, n int) func(*testing.T) {
 		}
 		if ready != n {
 			t.Errorf("%d pods are Ready, want %d: it is no false green", ready, n)
+		}
+	}
+}
+
+// allRun checks that all pods of a kind are Running by Kubernetes' word.
+func allRun(namespace, selector string) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		pods, err := cluster.Client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: selector})
+		must(t, err)
+		for i := range pods.Items {
+			if p := &pods.Items[i]; p.Status.Phase != corev1.PodRunning {
+				t.Errorf("pod %s is %s: it is no false green", p.Name, p.Status.Phase)
+			}
+		}
+		if len(pods.Items) == 0 {
+			t.Error("there is no pod of that kind")
 		}
 	}
 }

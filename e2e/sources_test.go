@@ -115,6 +115,7 @@ func TestSourcesBesideTheCluster(t *testing.T) {
 	t.Run("the board restarts", x.restart)
 	t.Run("a workload's pod is gone", x.gone)
 	t.Run("the control plane's reason", x.reason)
+	t.Run("enrolled, and dead", x.enrolled)
 	same(t, x.fleet)
 }
 
@@ -287,4 +288,22 @@ func (x *beside) reason(t *testing.T) {
 	has(t, x.row(x.ag), "config_invalid", soon)
 	link := "/?" + url.Values{"reason": {"config_invalid"}, "system": {"agyn"}}.Encode()
 	has(t, open(t, x.b, link).Locator("#rows"), "k8s-runner", soon)
+}
+
+// agyn writes enrolled once and never takes it back: of a runner that is dead, and of one that no cluster shows.
+func (x *beside) enrolled(t *testing.T) {
+	var work []standin.Workload
+	for _, p := range x.pods[1:] { // which tell what runner it is
+		work = append(work, standin.Workload{Meta: standin.Meta{ID: string(p.UID)}, RunnerID: "0f-1", OrganizationID: "acme", Status: "WORKLOAD_STATUS_RUNNING", InstanceID: p.Name})
+	}
+	x.api.Agyn([]standin.AgynRunner{{Meta: standin.Meta{ID: "0f-1"}, Name: "eu-cluster", OrganizationID: "acme", Status: "RUNNER_STATUS_ENROLLED"},
+		{Meta: standin.Meta{ID: "0f-2"}, Name: "nowhere", OrganizationID: "acme", Status: "RUNNER_STATUS_ENROLLED"}}, work)
+	nowhere := store.Ref{Cluster: "agyn-api", System: "agyn", Name: "nowhere"}
+	has(t, x.row(nowhere), "The agyn API says enrolled, which proves nothing: agyn never writes offline", told)
+	is(t, x.row(nowhere).Locator("i").First(), "unknown", soon)
+	x.c.Incident(t, "crashloop", "--runner", "platform/k8s-runner", "--now")
+	a := x.page(t, x.ag)
+	is(t, a.Locator(".head .state > i"), "unhealthy", told)
+	has(t, a.Locator(".head .why"), "keeps exiting", soon)
+	has(t, a.Locator("#facts"), regexp.MustCompile(`agyn API\s*says enrolled; agyn never writes offline`), soon)
 }

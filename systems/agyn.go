@@ -26,6 +26,8 @@ const (
 
 	agynImplementations = "CAPABILITY_IMPLEMENTATIONS"
 	agynVolumeSize      = "PVC_STORAGE_SIZE"
+	agynZiti            = "ZITI_ENABLED"
+	agynPatience        = "ZITI_ENROLLMENT_TIMEOUT"
 )
 
 // Agyn is agyn's k8s-runner: one Deployment, and the workload pods that it makes in the namespace KUBE_NAMESPACE.
@@ -38,7 +40,7 @@ var Agyn = register(System{
 	Claim:   claimAgyn,
 	Version: func(o Object) string { return o.Labels[versionLabel] },
 	Labels:  []string{nameLabel, managedByLabel, agynWorkload, appLabel, instanceLabel, versionLabel},
-	KeepEnv: []string{agynNamespace, agynImplementations, agynVolumeSize},
+	KeepEnv: []string{agynNamespace, agynImplementations, agynVolumeSize, agynZiti, agynPatience},
 	Watches: []Watch{
 		{Group: "platform.agyn.io", Version: "v1alpha1", Resource: "runners", Kind: "Runner",
 			Keep: []string{"spec.labels", "spec.capabilities", "spec.tokenSecretName", "status.runnerId", "status.conditions"}},
@@ -94,8 +96,44 @@ func assessAgyn(v *View) {
 		}
 		v.Fact("Volume size", clean(envValue(o.Spec, agynVolumeSize)))
 	}
+	agynEnrols(v)
 	agynVolumes(v)
 	agynLoad(v)
+}
+
+// agynEnrols tells a runner that may still be enrolling from one that has: its probe asks for a TCP connection, which the port accepts
+// from the start. One that cannot enrol gives up and exits after ZITI_ENROLLMENT_TIMEOUT, so that running on proves it, and so does work
+// made since.
+func agynEnrols(v *View) {
+	c, ok := v.Runner.Component(agynRunner)
+	if !ok || c.Health != store.Healthy || c.Probe.URL != "" && c.Probe.Problem == "" {
+		return
+	}
+	started, patience := agynStarted(v)
+	end := started.Add(patience)
+	worked := slices.ContainsFunc(v.works(), func(w *store.Workload) bool { return w.Created.After(started) })
+	if worked || !v.Now.Before(end) {
+		return
+	}
+	v.Judge(agynRunner, store.Verdict{Health: store.Unknown, Raw: "Enrolling", Container: agynRunner, Since: started, Next: end,
+		Why: store.Sentence(agynRunner + " started " + store.Ago(started) + " and may still be enrolling, which its probe does not tell; it counts as healthy " + store.Until(end) + ".")})
+}
+
+// agynStarted is when the latest of the runner's pods started, and how long it tries to enrol; not at all without OpenZiti.
+func agynStarted(v *View) (at time.Time, patience time.Duration) {
+	for _, w := range v.Runner.Workloads {
+		pod := v.Pods[w.UID]
+		if w.Component != agynRunner || pod == nil || envValue(&pod.Spec, agynZiti) == "false" {
+			continue
+		}
+		if s := statusOf(pod, agynRunner); s != nil && s.State.Running != nil && s.State.Running.StartedAt.After(at) {
+			at, patience = s.State.Running.StartedAt.Time, 2*time.Minute // the program's own default
+			if d, err := time.ParseDuration(envValue(&pod.Spec, agynPatience)); err == nil && d >= 0 && d <= time.Hour {
+				patience = d
+			}
+		}
+	}
+	return at, patience
 }
 
 func agynDeclare(v *View, o Object) {

@@ -31,6 +31,7 @@ const (
 	agenticSession   = "AgenticSession"
 	projectSettings  = "ProjectSettings"
 	podMissing       = "PodMissing" // the operator's word
+	ambientService   = "session-"   // and the name of its session, for the Service
 )
 
 // Ambient is the Ambient Code Platform. A runner is a namespace in which its sessions run: that is what a team is given, what has
@@ -175,56 +176,6 @@ func sessionPhase(o Object) string {
 		return p
 	}
 	return "Pending"
-}
-
-// drift judges a pod by what its session says. The operator looks at the pod only until the session runs: from then on the phase stays
-// Running, whatever becomes of the pod.
-func drift(v *View, o Object, w *store.Workload) {
-	switch sessionPhase(o) {
-	case "Failed":
-		failure := sessionFailure(o)
-		failure.Inspect, failure.Container = w.Inspect, w.Container
-		w.Verdict = failure
-	case "Running":
-		if w.Raw != "Terminating" && w.Reason != store.ConfigInvalid {
-			driftRunning(v, w)
-		}
-	}
-}
-
-// sessionGrace is how long a session and its pod may disagree before that is a failure: they are written one after the other.
-const sessionGrace = time.Minute
-
-func driftRunning(v *View, w *store.Workload) {
-	var main *corev1.ContainerStatus
-	var unready *corev1.PodCondition
-	if pod := v.Pods[w.UID]; pod != nil {
-		main, unready = statusOf(pod, ambientPod), readyCondition(pod)
-	}
-	switch {
-	case main != nil && main.State.Terminated != nil && main.State.Terminated.ExitCode == 0:
-		disagree(v, w, main.State.Terminated.FinishedAt.Time, "has ended: "+w.Why)
-	case main != nil && main.State.Terminated != nil, w.Reason == store.RuntimeLost:
-		lose(w, "is dead: "+w.Why)
-	case main != nil && main.State.Running != nil && !main.Ready && unready != nil:
-		since := unready.LastTransitionTime.Time
-		disagree(v, w, since, store.Sentence("has not been ready for "+store.For(since)+"."))
-	}
-}
-
-// disagree is a session that says Running over a pod that has not been so since a time.
-func disagree(v *View, w *store.Workload, since time.Time, why store.Sentence) {
-	end := since.Add(sessionGrace)
-	if !v.Now.Before(end) {
-		lose(w, why)
-	} else if w.Next.IsZero() || end.Before(w.Next) {
-		w.Next = end
-	}
-}
-
-func lose(w *store.Workload, why store.Sentence) {
-	w.Health, w.Reason, w.Next, w.Unproven = store.Unhealthy, store.RuntimeLost, time.Time{}, false
-	w.Why = "The session says Running, but its pod " + why
 }
 
 // sessionAlone is the verdict on a session that has no pod; blank when it needs none.

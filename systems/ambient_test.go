@@ -117,6 +117,14 @@ func TestAmbientSessionsAgainstTheirPods(t *testing.T) {
 			wantVerdict{store.Unhealthy, store.ConfigInvalid, "PrerequisiteFailed", "misses a prerequisite (exit 2)."}, time.Time{}},
 		{"it is created", "phase: Creating", podIn("s-runner", main, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}), store.Verdict{Health: store.Unknown, Why: "It starts."},
 			wantVerdict{store.Unknown, 0, "", "It starts."}, time.Time{}},
+		{"it runs, the session has not come to it yet", "phase: Creating", podIn("s-runner", main, true, ranSince(20*time.Second)), runs, wantVerdict{store.Healthy, 0, "", "running and ready"}, noon.Add(40 * time.Second)},
+		{"it runs, the session does not come to it", `{phase: Creating, conditions: [{type: Ready, status: "False", reason: ServiceFailed, message: "must be no more than 63 characters."}]}`,
+			podIn("s-runner", main, true, ranSince(2*time.Minute)), runs,
+			wantVerdict{store.Unhealthy, store.StartFailed, "ServiceFailed", "The session still says Creating, but its pod has run for 2 min: must be no more than 63 characters."}, time.Time{}},
+		{"the same, without a word", "{}", podIn("s-runner", main, true, ranSince(2*time.Minute)), store.Verdict{Health: store.Unknown, Why: "It is unproven.", Next: noon.Add(8 * time.Minute)},
+			wantVerdict{store.Unhealthy, store.StartFailed, "NotRunning", "The session still says Pending, but its pod has run for 2 min."}, time.Time{}},
+		{"created, and its pod is not ready", "phase: Creating", unreadySince(podIn("s-runner", main, false, ranSince(2*time.Minute)), time.Minute), unready,
+			wantVerdict{store.Degraded, 0, "Unhealthy", "has not been ready"}, time.Time{}},
 		{"its own word comes first", `{phase: Failed, conditions: [{type: Ready, status: "False", reason: ImagePullBackOff, message: "Runner waiting: ImagePullBackOff - 401."}]}`,
 			podIn("s-runner", main, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}), store.Verdict{Health: store.Degraded, Raw: "ErrImagePull", Why: "It cannot pull; grace ends."},
 			wantVerdict{store.Unhealthy, store.ImagePullFailed, "ImagePullBackOff", "The session failed (ImagePullBackOff): Runner waiting: ImagePullBackOff - 401."}, time.Time{}},
@@ -134,6 +142,20 @@ func TestAmbientSessionsAgainstTheirPods(t *testing.T) {
 		if !w.Next.Equal(c.next) {
 			t.Errorf("%s: next %s, want %s", c.name, w.Next, c.next)
 		}
+	}
+}
+
+// The name of a session may be too long for its Service, which is made after its pod.
+func TestAmbientServicesThatCannotBeNamed(t *testing.T) {
+	for n, want := range map[int]string{55: "its pod has run for 2 min.", 56: "its pod has run for 2 min: its Service cannot be made, since the name session-sss"} {
+		name := strings.Repeat("s", n)
+		v := newView("ambient", "team", "team")
+		pod := podIn(name+"-runner", "ambient-code-runner", true, ranSince(2*time.Minute))
+		pod.Labels = map[string]string{"agentic-session": name}
+		carries(v, "", pod, runs)
+		v.Objects = []systems.Object{session(t, name, "phase: Creating")}
+		systems.Ambient.Assess(v)
+		wantVerdict{store.Unhealthy, store.StartFailed, "NotRunning", want}.check(t, fmt.Sprint(n), v.Runner.Workloads[0].Verdict)
 	}
 }
 

@@ -210,6 +210,8 @@ func (e *exam) ended(v view) {
 		if t.ExitCode != 0 {
 			e.verdict(v.subject, store.Degraded, store.NoReason, store.NoReason, t.Reason, v.container+" exited"+ago(t)+" "+exit(t)+message, time.Time{})
 		}
+	case t.ExitCode == 0 && t.Signal == 0 && e.Component: // what runs beside it keeps the pod Running
+		e.verdict(v.subject, store.Degraded, store.NoReason, store.NoReason, t.Reason, v.container+" finished"+ago(t)+" (exit 0), but a component should keep running"+message, time.Time{})
 	case t.ExitCode == 0 && t.Signal == 0:
 		e.verdict(v.subject, store.Healthy, store.NoReason, store.NoReason, t.Reason, v.container+" finished"+ago(t)+" (exit 0).", time.Time{})
 	case t.Reason == "ContainerStatusUnknown":

@@ -260,6 +260,7 @@ func (o *observation) workloads(sys *systems.System, p part, before map[string]*
 	for _, pod := range p.pods {
 		out = append(out, o.workload(sys, pod, p, before[string(pod.UID)]))
 	}
+	o.loops(p, p.pods, out)
 	return out
 }
 

@@ -11,11 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// uptime is how long the fleet has been running by its own word. A container without a readiness probe, or with one that cannot fail,
+// uptime is how long the fleet has been running by its own word. A container without a readiness probe, or with one that proves little,
 // counts as healthy only after minutes of steady running, which nobody wants to wait for at each start.
 const uptime = 2 * time.Hour
 
-// age lets the containers of running pods that no HTTP or TCP probe proves to be well have started a while ago.
+// age lets the containers of running pods that no HTTP probe proves to be well have started a while ago. A TCP probe proves a port.
 func (s *seeder) age(ctx context.Context) error {
 	list, err := s.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -44,7 +44,7 @@ func backdate(pod *corev1.Pod, started metav1.Time) (changed bool) {
 	probed := map[string]bool{}
 	for i := range pod.Spec.Containers {
 		probe := pod.Spec.Containers[i].ReadinessProbe
-		probed[pod.Spec.Containers[i].Name] = probe != nil && probe.Exec == nil
+		probed[pod.Spec.Containers[i].Name] = probe != nil && probe.Exec == nil && probe.TCPSocket == nil
 	}
 	for i := range pod.Status.ContainerStatuses {
 		if c := &pod.Status.ContainerStatuses[i]; c.State.Running != nil && !probed[c.Name] {

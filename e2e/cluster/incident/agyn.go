@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,26 @@ import (
 var declaredRunner = schema.GroupVersionResource{Group: "platform.agyn.io", Version: "v1alpha1", Resource: "runners"}
 
 func agynKinds() []kind {
-	return []kind{{"agyn-credential", "the token of a declared runner is lost: its Runner object says CredentialMissing", agynCredential}}
+	return []kind{
+		{"agyn-credential", "the token of a declared runner is lost: its Runner object says CredentialMissing", agynCredential},
+		{"agyn-enrolling", "the runner is made anew and cannot enrol yet; its port accepts connections all the same", agynEnrolling},
+		{"agyn-agent-oom", "an agent is killed for its memory; its sidecars, and so its pod, run on", agynAgentOOM},
+	}
+}
+
+// enrolling is the incident of a runner whose process has just begun.
+const enrolling = "agyn-enrolling"
+
+func agynEnrolling(ctx context.Context, p *player, s *subject) error {
+	return p.renew(ctx, s.components[0], enrolling, "")
+}
+
+func agynAgentOOM(ctx context.Context, p *player, s *subject) error {
+	if len(s.workloads) == 0 {
+		return errors.New("it has no workload")
+	}
+	pod := &s.workloads[0]
+	return p.ends(ctx, pod, pod.Spec.Containers[0].Name, death{"agyn-agent-oom", "OOMKilled", 137, ""})
 }
 
 func agynCredential(ctx context.Context, p *player, s *subject) error {

@@ -23,10 +23,16 @@ func ambientKinds() []kind {
 		{"ambient-prerequisite", "a session's runner ends with 2: something that it needs is missing", session(ambientPrerequisite)},
 		{"ambient-deleted", "a session failed, and the operator has deleted its pod: only the session tells", session(ambientDeleted)},
 		{"ambient-missing", "a session says Running, and its pod is gone", session(ambientMissing)},
+		{"ambient-liveness", "a session's runner is ended by its liveness probe, and never restarted; the session still says Running", session(ambientLiveness)},
+		{"ambient-creating", "a session's runner is ready for two minutes; the session still says Creating", session(ambientCreating)},
+		{"ambient-plane-oom", "the runner in a pod of the control plane's is killed for its memory; the pod runs on", ambientPlaneOOM},
 	}
 }
 
-const ambientRunner = "ambient-code-runner"
+const (
+	ambientRunner = "ambient-code-runner"
+	planeOOM      = "ambient-plane-oom"
+)
 
 // kept is what recovery makes a session be again.
 type kept struct {
@@ -98,13 +104,13 @@ func (p *player) keepSession(ctx context.Context, pod *corev1.Pod) error {
 	})
 }
 
-// ends ends the runner in a session's pod. The pod is over only when nothing else runs in it.
-func (p *player) ends(ctx context.Context, pod *corev1.Pod, d death) error {
+// ends ends a container of a pod that is never restarted. The pod is over only when nothing else runs in it.
+func (p *player) ends(ctx context.Context, pod *corev1.Pod, container string, d death) error {
 	if err := p.touched(ctx, pod, d.incident); err != nil {
 		return err
 	}
 	ended, err := p.status(ctx, pod, func(pod *corev1.Pod) {
-		c := containerStatus(pod, ambientRunner)
+		c := containerStatus(pod, container)
 		no := false
 		c.State = corev1.ContainerState{Terminated: d.terminated(c)}
 		c.Ready, c.Started = false, &no
@@ -121,11 +127,47 @@ func (p *player) ends(ctx context.Context, pod *corev1.Pod, d death) error {
 }
 
 func ambientOOM(ctx context.Context, p *player, pod *corev1.Pod) error {
-	return p.ends(ctx, pod, death{"ambient-oom", "OOMKilled", 137, ""})
+	return p.ends(ctx, pod, ambientRunner, death{"ambient-oom", "OOMKilled", 137, ""})
 }
 
 func ambientPrerequisite(ctx context.Context, p *player, pod *corev1.Pod) error {
-	return p.ends(ctx, pod, death{"ambient-prerequisite", "Error", 2, "ANTHROPIC_API_KEY is not set in the secret ambient-runner-secrets"})
+	return p.ends(ctx, pod, ambientRunner, death{"ambient-prerequisite", "Error", 2, "ANTHROPIC_API_KEY is not set in the secret ambient-runner-secrets"})
+}
+
+func ambientLiveness(ctx context.Context, p *player, pod *corev1.Pod) error {
+	if err := p.warn(ctx, pod, "Unhealthy", "Liveness probe failed: Get \"http://10.0.0.1:8001/health\": context deadline exceeded"); err != nil {
+		return err
+	}
+	return p.ends(ctx, pod, ambientRunner, death{"ambient-liveness", "Error", 137, ""})
+}
+
+// ambientPlaneOOM befalls the first pod that the control plane has made; it belongs to no session in the cluster.
+func ambientPlaneOOM(ctx context.Context, p *player, s *subject) error {
+	for i := range s.workloads {
+		if pod := &s.workloads[i]; pod.Labels[sessionLabel] == "" {
+			return p.ends(ctx, pod, ambientRunner, death{planeOOM, "OOMKilled", 137, ""})
+		}
+	}
+	return errors.New("it has no pod of the control plane's")
+}
+
+func ambientCreating(ctx context.Context, p *player, pod *corev1.Pod) error {
+	now := time.Now().UTC().Format(time.RFC3339)
+	err := p.changeSession(ctx, pod.Namespace, pod.Labels[sessionLabel], func(o *unstructured.Unstructured) error {
+		o.Object["status"] = map[string]any{"phase": "Creating", "startTime": now, "conditions": []any{map[string]any{
+			"type": "PodCreated", "status": "True", "reason": "PodCreated", "lastTransitionTime": now}}}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = p.status(ctx, pod, func(pod *corev1.Pod) {
+		if r := containerStatus(pod, ambientRunner).State.Running; r != nil {
+			r.StartedAt = metav1.NewTime(time.Now().Add(-2 * time.Minute))
+		}
+	})
+	p.say("session %s/%s: Creating, and its pod Ready", pod.Namespace, pod.Labels[sessionLabel])
+	return err
 }
 
 func ambientDrift(ctx context.Context, p *player, pod *corev1.Pod) error {

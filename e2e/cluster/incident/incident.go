@@ -32,7 +32,7 @@ type kind struct {
 
 // kinds are all incidents, in the order "incident list" shows them: those that befall any runner, those of one system, and recovery.
 func kinds() []kind {
-	return slices.Concat(common(), agynKinds(), plueKinds(), releaseKinds(), ambientKinds(), arcKinds(), gitlabKinds(), buildkiteKinds(), []kind{{"recover", "undo every incident of the runner", recovery}})
+	return slices.Concat(common(), kubiyaKinds(), agynKinds(), plueKinds(), releaseKinds(), ambientKinds(), arcKinds(), gitlabKinds(), buildkiteKinds(), []kind{{"recover", "undo every incident of the runner", recovery}})
 }
 
 func common() []kind {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -132,9 +133,13 @@ func (p *player) backdate(ctx context.Context, pod *corev1.Pod) error {
 
 // plueDeadWarm makes new pods: they are Ready at once, for their probe asks nothing, and no runner works in them.
 func plueDeadWarm(ctx context.Context, p *player, s *subject) error {
-	c := s.components[0]
+	return p.renew(ctx, s.components[0], deadWarm, "503 no runner answers")
+}
+
+// renew makes all pods of a component anew, and marks the new ones with the incident, by whose name recovery lets them have run for long.
+func (p *player) renew(ctx context.Context, c *component, name, answer string) error {
 	if c.deployment == nil {
-		return errors.New("it has no warm pool")
+		return fmt.Errorf("%s is no Deployment", c.name)
 	}
 	old := map[types.UID]bool{}
 	for _, pod := range c.pods {
@@ -144,27 +149,26 @@ func plueDeadWarm(ctx context.Context, p *player, s *subject) error {
 		}
 	}
 	var found []corev1.Pod
-	err := until(ctx, "the new warm pods", func(ctx context.Context) (bool, error) {
-		now, err := p.find(ctx)
+	err := until(ctx, "the new pods of "+c.name, func(ctx context.Context) (bool, error) {
+		pods, err := p.client.CoreV1().Pods(c.deployment.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(c.deployment.Spec.Selector)})
 		if err != nil {
 			return false, err
 		}
-		found = found[:0]
-		for _, pod := range now.components[0].pods {
-			if ready(&pod) && !old[pod.UID] {
-				found = append(found, pod)
-			}
-		}
+		found = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return !ready(&pod) || old[pod.UID] })
 		return len(found) == int(*c.deployment.Spec.Replicas), nil
 	})
 	if err != nil {
 		return err
 	}
 	for _, pod := range found {
-		if err := p.annotate(ctx, &pod, map[string]string{stages.Incident: deadWarm, stages.HTTP: "503 no runner answers"}); err != nil {
+		values := map[string]string{stages.Incident: name}
+		if answer != "" {
+			values[stages.HTTP] = answer
+		}
+		if err := p.annotate(ctx, &pod, values); err != nil {
 			return err
 		}
-		p.say("pod %s/%s: Ready, and dead", pod.Namespace, pod.Name)
+		p.say("pod %s/%s: Ready, and proves nothing", pod.Namespace, pod.Name)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -111,7 +112,7 @@ func recovery(ctx context.Context, p *player, s *subject) error {
 		return err
 	}
 	for _, c := range s.components {
-		if err := errors.Join(p.recoverTemplate(ctx, c), p.recoverClass(ctx, c)); err != nil {
+		if err := errors.Join(p.recoverTemplate(ctx, c), p.recoverClass(ctx, c), p.recoverPart(ctx, c)); err != nil {
 			return err
 		}
 	}
@@ -259,7 +260,7 @@ func (p *player) heal(ctx context.Context, pod *corev1.Pod) error {
 	if err := p.touched(ctx, pod, ""); err != nil {
 		return err
 	}
-	if pod.Annotations[stages.Incident] == deadWarm {
+	if slices.Contains([]string{deadWarm, enrolling, kubiyaStarts}, pod.Annotations[stages.Incident]) {
 		return p.backdate(ctx, pod)
 	}
 	well, err := p.status(ctx, pod, func(pod *corev1.Pod) {
@@ -296,6 +297,9 @@ func (p *player) rebirth(ctx context.Context, pod *corev1.Pod) error {
 	}
 	if err := p.remove(ctx, pod); err != nil {
 		return err
+	}
+	if pod.Annotations[stages.Incident] == planeOOM {
+		return p.revive(ctx, was) // it has no probe
 	}
 	if _, err := p.client.CoreV1().Pods(was.Namespace).Create(ctx, was, metav1.CreateOptions{FieldManager: "runner-controller"}); err != nil {
 		return fmt.Errorf("creating the pod %s: %w", was.Name, err)
