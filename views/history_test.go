@@ -246,12 +246,12 @@ func TestAFailureThatIsOnlyTold(t *testing.T) {
 		Verdict: store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawSilent, Why: "Its runner stopped reporting.", Message: "step build starts"}}
 	e.Identify()
 	text := strings.Join(strings.Fields(parse(t, render(t, FailurePage(NewFailureModel(failingWith(e), &e, StoryTime)))).Find("main").Text()), " ")
-	for _, want := range []string{"No pod was examined", "Workload task-7", "Where vm-17", "step build starts", "It reports itself, and has stopped"} {
+	for _, want := range []string{"No pod was examined", "Workloadtask-7", "Wherevm-17", "step build starts", "It reports itself, and has stopped"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q does not say %q", text, want)
 		}
 	}
-	for _, not := range []string{"None was there", "not scheduled", "Pod task-7", "Pod /"} {
+	for _, not := range []string{"None was there", "not scheduled", "Podtask-7", "Pod/"} {
 		if strings.Contains(text, not) {
 			t.Errorf("%q says %q", text, not)
 		}
