@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -33,7 +34,12 @@ func (h *Handlers) ControlChannel(c echo.Context) error {
 	defer cancel()
 	defer context.AfterFunc(h.closing, cancel)()
 	w := &controlWriter{c: c}
-	err = h.reports.Control(ctx, g, id, last, w.send)
+	err = h.reports.Control(ctx, g, id, last, func(cmd store.Command) error {
+		if _, err := h.admit(c); errors.Is(err, ErrUnauthorized) {
+			return err // its token was revoked since: a channel lives for weeks
+		}
+		return w.send(cmd)
+	})
 	if w.begun {
 		return nil // it is over, whatever the reason: the client connects again
 	}

@@ -99,18 +99,24 @@ func (h *Handlers) evidence(c echo.Context) (store.Evidence, error) {
 
 func (h *Handlers) failuresModel(ctx context.Context, s *store.Snapshot, q views.FailuresQuery) views.FailuresModel {
 	now := time.Now()
-	var past []store.Evidence
-	more, problem := false, ""
-	if h.failures != nil {
-		ctx, cancel := context.WithTimeout(ctx, historyTimeout)
-		defer cancel()
-		var err error
-		past, more, err = h.failures.Failures(ctx, q.At(now), shownFailures)
-		if h.noteLost(ctx, err); err != nil {
-			problem = "What failed before cannot be read just now; what fails at present is here."
-		}
+	if h.failures == nil {
+		m := views.NewFailuresModel(s, q, nil, false, "", now)
+		m.Frame = h.frame()
+		return m
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	problem := ""
+	past, more, err := h.failures.Failures(ctx, q.At(now), shownFailures)
+	if h.noteLost(ctx, err); err != nil {
+		problem = "What failed before cannot be read just now; what fails at present is here."
+	} else {
+		past = append(past, views.OlderEvidence(s, q, past, func(ref store.Ref) ([]store.Evidence, error) {
+			return h.failures.EvidenceOf(ctx, ref, time.Time{}, linkedFailures)
+		})...)
 	}
 	m := views.NewFailuresModel(s, q, past, more, problem, now)
+	m.Explain(func(id string) (store.Evidence, error) { return h.failures.Evidence(ctx, id) })
 	m.Frame = h.frame()
 	return m
 }
@@ -132,7 +138,10 @@ func (h *Handlers) past(ref store.Ref) (p views.Past) {
 	var errs [2]error
 	p.Evidence, errs[0] = h.failures.EvidenceOf(ctx, ref, now.Add(-linkedFor), linkedFailures)
 	p.Uptime, errs[1] = h.failures.Uptime(ctx, ref, now.Add(-views.PastWindow), now)
-	h.noteLost(ctx, errors.Join(errs[:]...))
+	err := errors.Join(errs[:]...)
+	if h.noteLost(ctx, err); err != nil {
+		p.Problem = "Its uptime and the evidence of its failures cannot be read just now; how it is at present is here."
+	}
 	return p
 }
 

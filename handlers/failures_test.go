@@ -34,7 +34,8 @@ func (a *archive) Failures(_ context.Context, f store.FailureFilter, limit int) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.list {
-		if f.MatchRef(e.Ref) && f.MatchReason(e.Verdict.Reason) {
+		if f.MatchRef(e.Ref) && f.MatchReason(e.Verdict.Reason) && !e.At.Before(f.Since) {
+			e.Proof = store.Proof{} // as sqlite has it: a list comes without
 			out = append(out, e)
 		}
 	}
@@ -88,7 +89,7 @@ func failureSite(t *testing.T, w *world, a Failures) string {
 
 func failureOf(r *store.Runner) store.Evidence {
 	e := r.EvidenceOfComponent(&r.Components[0])
-	e.At = epoch
+	e.At = time.Now().Add(-time.Minute)
 	e.Proof.Phase = "Pending"
 	e.Identify()
 	return e
@@ -125,6 +126,26 @@ func TestFailurePages(t *testing.T) {
 	}
 }
 
+// What has failed for days is on the page of the last day with its permalink, and with what its proof says; when it is well it is not.
+func TestWhatHasFailedForDaysHasItsPermalink(t *testing.T) {
+	w := newWorld(20)
+	bad := w.runner(4, store.Unhealthy)
+	w.apply(store.Touched{Runners: []*store.Runner{bad}})
+	e := failureOf(bad)
+	e.At, e.Verdict.Message, e.Proof.PullSecrets = time.Now().Add(-72*time.Hour), "401 Unauthorized", []string{"regcred"}
+	e.Identify()
+	a := &archive{}
+	a.add(e)
+	url := failureSite(t, w, a)
+	if _, body, _ := get(t, url+"/failures"); !strings.Contains(body, "/failures/"+e.ID) || !strings.Contains(body, "<code>regcred</code>") {
+		t.Errorf("%.3000s", body)
+	}
+	w.apply(store.Touched{Runners: []*store.Runner{w.runner(4, store.Healthy)}})
+	if _, body, _ := get(t, url+"/failures"); strings.Contains(body, "/failures/"+e.ID) {
+		t.Error("what is over is of another day")
+	}
+}
+
 func TestFailuresWithoutADisk(t *testing.T) {
 	w := newWorld(3)
 	w.apply(store.Touched{Runners: []*store.Runner{w.runner(1, store.Unhealthy)}})
@@ -135,8 +156,9 @@ func TestFailuresWithoutADisk(t *testing.T) {
 		if status != 200 || !strings.Contains(body, "runner-0001") || (name == "broken") != strings.Contains(body, "cannot be read just now") {
 			t.Errorf("%s: %d %.2000s", name, status, body)
 		}
-		if status, _, _ := get(t, url+w.runner(1, store.Healthy).Ref.Path()); status != 200 {
-			t.Errorf("%s: the runner's page is %d", name, status)
+		status, body, _ = get(t, url+w.runner(1, store.Healthy).Ref.Path())
+		if status != 200 || (name == "broken") != strings.Contains(body, "the evidence of its failures cannot be read just now") {
+			t.Errorf("%s: the runner's page is %d: %.2000s", name, status, body)
 		}
 	}
 	if status, _, _ := get(t, failureSite(t, w, nil)+"/failures/1"); status != 404 {

@@ -121,27 +121,30 @@ func (h *Handlers) FindingsStream(c echo.Context) error {
 }
 
 func (h *Handlers) versionsModel(ctx context.Context, s *store.Snapshot) views.VersionsModel {
-	m := views.NewVersionsModel(s, h.newest(s), h.versionsSince(ctx), time.Now())
-	m.Frame = h.frame()
+	since, err := h.versionsSince(ctx)
+	m := views.NewVersionsModel(s, h.newest(s), since, time.Now())
+	if m.Frame = h.frame(); err != nil {
+		m.Problem = "Since when somebody is behind cannot be read just now."
+	}
 	return m
 }
 
 // versionsSince reads the history of versions. A page does without, if it must; that is logged when it begins and when it ends.
-func (h *Handlers) versionsSince(ctx context.Context) map[store.PartRef]time.Time {
+func (h *Handlers) versionsSince(ctx context.Context) (map[store.PartRef]time.Time, error) {
 	v, ok := h.history.(Versions)
 	if !ok {
-		return nil
+		return map[store.PartRef]time.Time{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
 	since, err := v.VersionsSince(ctx)
 	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return nil // the client left
+		return nil, err // the client left
 	}
 	if err != nil && !h.historyLost.Swap(true) {
 		h.log.Warn("the history of versions cannot be read; pages go on without", "error", err)
 	}
-	return since
+	return since, err
 }
 
 // Versions answers with which versions run where.

@@ -107,12 +107,19 @@ func TestInsightPages(t *testing.T) {
 	}{
 		{"/findings", 200, "It owns the node."}, {"/findings?severity=critical&namespace=team-04", 200, "g-privileged"}, {"/findings?severity=notice", 200, "Version behind"},
 		{"/findings?severity=bad", 400, "critical, warning, notice"}, {"/findings?system=other", 400, "kubiya, agyn, labelled"}, {"/findings?q=%zz", 400, "cannot be read"},
-		{"/findings/stream?severity=bad", 400, "critical"}, {"/versions", 200, "1.6.0"}, {"/place", 200, "Fill in"},
+		{"/findings/stream?severity=bad", 400, "critical"}, {"/versions", 200, "1.6.0"}, {"/versions", 200, "cannot be read just now"}, {"/place", 200, "Fill in"},
 		{"/place?scope=cluster", 200, "It says nothing of its scope."}, {"/place?cpu=lots", 400, "500m"}, {"/place/stream?cpu=lots", 400, "500m"},
 	} {
 		if status, body, _ := get(t, url+c.path); status != c.status || !strings.Contains(body, c.want) {
 			t.Errorf("%s: %d, %q is missing in %.300s", c.path, status, c.want, body)
 		}
+	}
+}
+
+func TestVersionsWithTheirHistorySayNothingOfADisk(t *testing.T) {
+	w := newWorld(20)
+	if _, body, _ := get(t, insightSite(t, w, &accepts{})+"/versions"); strings.Contains(body, "cannot be read") {
+		t.Error(body)
 	}
 }
 

@@ -1,12 +1,16 @@
 package handlers
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
 
 	"trackside/store"
 )
@@ -58,5 +62,40 @@ func TestCredentials(t *testing.T) {
 		if token != c.token || user.String() != c.carried {
 			t.Errorf("%s: token %q, carried on as %q", name, token, user.String())
 		}
+	}
+}
+
+// revoking is a Reports that tells a runner two commands, and whose token is revoked between them.
+type revoking struct {
+	Reports
+	revoked bool
+}
+
+func (r *revoking) Admit(context.Context, string) (store.Grant, error) {
+	if r.revoked {
+		return store.Grant{}, fmt.Errorf("%w: this token does not count", store.ErrForbidden)
+	}
+	return store.Grant{Name: "vm-1"}, nil
+}
+
+func (r *revoking) Control(_ context.Context, _ store.Grant, _, _ int64, send func(store.Command) error) error {
+	if err := send(store.Command{ID: 1, Event: store.CommandPing}); err != nil {
+		return err
+	}
+	r.revoked = true
+	return send(store.Command{ID: 2, Event: store.CommandDelete})
+}
+
+// An open control channel ends with its token: nothing more is told to whoever holds it.
+func TestTheControlChannelEndsWithItsToken(t *testing.T) {
+	h := New(Options{Live: newWorld(0).live, Reports: &revoking{}})
+	defer h.Close()
+	e := echo.New()
+	e.GET("/internal/runners/:id/control", h.ControlChannel)
+	srv := httptest.NewServer(e)
+	defer srv.Close()
+	status, body, _ := get(t, srv.URL+"/internal/runners/1/control")
+	if status != http.StatusOK || !strings.Contains(body, "event: ping") || strings.Contains(body, "event: delete") {
+		t.Errorf("%d %s", status, body)
 	}
 }

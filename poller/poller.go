@@ -164,6 +164,7 @@ func (p *Poller) step(ctx context.Context, now time.Time) {
 	t = p.self.compose(prev, p.joint.compose(prev, t, due, now))
 	t.History = &p.history
 	next, changes := store.Apply(prev, t, now)
+	store.Witness(changes, now)
 	for _, r := range t.Runners {
 		p.reschedule(next, r.Ref, now)
 	}

@@ -63,6 +63,8 @@ type Proof struct {
 	Node        *ProofNode       `json:"node,omitempty"`
 	// Probe is the component's latest probe of ours, where it failed one.
 	Probe string `json:"probe,omitempty"`
+	// Told says that no pod was examined: all there is is what a source beside the clusters said.
+	Told bool `json:"told,omitempty"`
 }
 
 // ProofCondition is one condition of a pod.

@@ -17,7 +17,7 @@ type Need struct {
 // Fit says how a runner suits a need. The zero value says that it does not.
 type Fit uint8
 
-// A runner cannot take the workload, may (it does not say all that was asked), or can.
+// A runner cannot take the workload, may (it does not say all that was asked, or nobody knows how it is), or can.
 const (
 	FitNo Fit = iota
 	FitMaybe
@@ -91,6 +91,12 @@ func (n Need) at(r *Runner) Placement {
 	}
 	if len(unknown) > 0 {
 		p.Fit, p.Why = FitMaybe, "It says nothing of its "+and(unknown)+"."
+	}
+	if r.Health == Unknown {
+		if p.Fit == FitYes {
+			p.Fit, p.Step, p.Why = FitMaybe, StepService, "It offers all that was asked."
+		}
+		p.Why += " Whether it works now is not known."
 	}
 	return p
 }

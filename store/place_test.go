@@ -40,6 +40,8 @@ func TestPlaceAsksInOrder(t *testing.T) {
 		{"too much of two", func(_ *store.Runner, n *store.Need) { n.Room.Memory, n.Room.GPU = 9<<30, 2 }, store.FitNo, store.StepRequests, "9 GiB memory are asked, and it has 8 GiB memory for a workload; 2 GPU"},
 		{"out of service", func(r *store.Runner, _ *store.Need) { r.Observed = store.Disabled }, store.FitNo, store.StepService, "out of service"},
 		{"down", func(r *store.Runner, _ *store.Need) { r.Health = store.Unhealthy }, store.FitNo, store.StepService, "unhealthy"},
+		{"nobody knows how it is", func(r *store.Runner, _ *store.Need) { r.Health = store.Unknown }, store.FitMaybe, store.StepService, "It offers all that was asked. Whether it works now is not known."},
+		{"silent, and nobody knows how it is", func(r *store.Runner, _ *store.Need) { r.Health, r.Offer.Capabilities = store.Unknown, nil }, store.FitMaybe, store.StepCapabilities, "of its capabilities. Whether it works now is not known."},
 		{"silent of its capabilities", func(r *store.Runner, _ *store.Need) { r.Offer.Capabilities = nil }, store.FitMaybe, store.StepCapabilities, "It says nothing of its capabilities."},
 		{"silent of everything", func(r *store.Runner, _ *store.Need) { r.Offer = store.Offer{} }, store.FitMaybe, store.StepScope, "It says nothing of its scope, labels, capabilities and CPU, memory and GPUs."},
 		{"silent, and refusing", func(r *store.Runner, _ *store.Need) { r.Offer.Scope, r.Offer.Labels = store.Scope{}, []store.Label{} }, store.FitNo, store.StepLabels, ""},

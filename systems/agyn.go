@@ -152,15 +152,18 @@ func agynDeclare(v *View, o Object) {
 	}
 	v.Fact("Declared capabilities", clean(strings.Join(capabilities, ", ")))
 	if list != nil {
-		v.Runner.Offer.Capabilities = store.ParseCapabilities(strings.Join(capabilities, ","))
+		slices.Sort(capabilities)
+		v.Runner.Offer.Capabilities = append([]string{}, slices.Compact(capabilities)...)
 	}
 	pairs, _ := dig(o.Custom, "spec", "labels").(map[string]any)
+	offered := []store.Label{}
 	for _, k := range slices.Sorted(maps.Keys(pairs)) {
 		labels = append(labels, k+"="+textAt(pairs, k))
+		offered = append(offered, store.Label{Key: k, Value: textAt(pairs, k)})
 	}
 	v.Fact("Labels", clean(strings.Join(labels, ", ")))
 	if pairs != nil {
-		v.Runner.Offer.Labels, _ = store.ParseLabels(strings.Join(labels, ","))
+		v.Runner.Offer.Labels = offered
 	}
 }
 

@@ -55,6 +55,10 @@ var configRules = []rule{
 		"Install the runtime on the node, or correct runtimeClassName in {owner}."}},
 	{store.ConfigInvalid, []string{"FailedMount"}, nil, explanation{"A volume cannot be mounted because what it refers to is not there.", "Create what the message names in namespace {namespace}, or correct the volume in {owner}."}},
 	{store.ConfigInvalid, []string{"CreateContainerError"}, nil, explanation{"The runtime refuses to make the container as it is described.", "Read the message; correct the command, mounts or security settings in {owner}."}},
+	{store.ConfigInvalid, []string{"RegistrationRefused"}, nil, explanation{"The runner reports itself, and what it says of itself is refused.", "Correct what the message names where the runner is started; it is let in when it registers again."}},
+	{store.ConfigInvalid, []string{"CredentialMissing"}, nil, explanation{"The token that the runner was declared with is lost, and its control plane shows it only once.",
+		"Delete the Runner object in namespace {namespace} and declare it again: that is the only way to a new token."}},
+	{store.ConfigInvalid, nil, []string{"could not be registered"}, explanation{"The control plane did not take the runner in.", "Read the message; correct the Runner object in namespace {namespace}, or look at the log of its controller."}},
 	{store.ConfigInvalid, nil, nil, explanation{"What the pod asks for cannot be had, so that it can never start.", "Read the message, and correct {owner} in namespace {namespace}."}},
 }
 
@@ -97,6 +101,8 @@ var lostRules = []rule{
 	{store.RuntimeLost, []string{"Preempting", "PreemptionByScheduler"}, nil, explanation{"The scheduler took its place for a pod of higher priority.", "Give {owner} a higher priorityClassName, or the cluster more room."}},
 	{store.RuntimeLost, []string{"DeadlineExceeded"}, nil, explanation{"The pod ran longer than its activeDeadlineSeconds allows.", "Raise the deadline in {owner}, or find why the work takes so long."}},
 	{store.RuntimeLost, []string{"EvictionByEvictionAPI"}, nil, explanation{"Somebody, or an autoscaler, drained the node {node}.", "Nothing, if that was meant; a PodDisruptionBudget makes a drain wait."}},
+	{store.RuntimeLost, []string{store.RawSilent}, nil, explanation{"It reports itself, and has stopped: its process has ended or hangs, or it cannot reach this board.",
+		"Look whether its process lives, and whether this board can be reached from there; it is well again with its next report."}},
 	{store.RuntimeLost, []string{"Gone"}, nil, explanation{"The pod vanished while it ran: nobody deleted it, and it did not finish.", "Look at the node {node}, and at who may delete pods in namespace {namespace}."}},
 	{store.RuntimeLost, nil, []string{"oomkilled"}, explanation{"The kernel killed {container} for using more memory than its limit, and the pod is never restarted.", "Raise the memory limit of {container}, or find what makes it grow."}},
 	{store.RuntimeLost, nil, []string{"exit 137"}, explanation{"{container} was killed from outside (exit 137), and the pod is never restarted: mostly by its liveness probe or for its memory.", "Look at the events below for Unhealthy or OOM."}},
@@ -130,6 +136,27 @@ func explain(e *store.Evidence) explanation {
 	return explanation{fill.Replace(rules[i].Means), fill.Replace(strings.ReplaceAll(rules[i].Next, "{pullsecret}", pullSecret(e)))}
 }
 
+// maxExplained is how many causes of one page are worded by a proof: each is read alone.
+const maxExplained = 50
+
+// Explain words what to do about each cause by the proof of its latest failure, which names pull secrets and owners: a list of failures comes
+// without. Where it cannot be read the words stay general.
+func (m *FailuresModel) Explain(read func(id string) (store.Evidence, error)) {
+	n := 0
+	for i := range m.groups {
+		for j := range m.groups[i].causes {
+			c := &m.groups[i].causes[j]
+			if c.first == "" || n == maxExplained {
+				continue
+			}
+			n++
+			if e, err := read(c.first); err == nil {
+				c.explanation = explain(&e)
+			}
+		}
+	}
+}
+
 // filler puts a failure's own names into an explanation; what is not known is worded in general.
 func filler(e *store.Evidence) *strings.Replacer {
 	quoted := func(s, otherwise string) string {
@@ -152,10 +179,12 @@ func pullSecret(e *store.Evidence) string {
 	for _, s := range e.Proof.PullSecrets {
 		names = append(names, "`"+store.Clean(strings.ReplaceAll(s, "`", "'"), nameLimit)+"`")
 	}
-	switch len(names) {
-	case 0:
+	switch {
+	case len(names) == 0 && len(e.Proof.Containers) == 0: // what the pod asked for is not at hand
+		return "Check the pull secret of the pod, or of its ServiceAccount, in namespace {namespace}: that it is there, is for this registry, and has not expired."
+	case len(names) == 0:
 		return "Check the pull secret in namespace {namespace}: the pod names none itself, so that its ServiceAccount's count, if it has any."
-	case 1:
+	case len(names) == 1:
 		return "Check the pull secret " + names[0] + " in namespace {namespace}: that it is there, is for this registry, and has not expired."
 	}
 	return "Check the pull secrets " + strings.Join(names, ", ") + " in namespace {namespace}: that they are there, that one is for this registry, and has not expired."

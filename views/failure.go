@@ -32,6 +32,8 @@ type FailureModel struct {
 	conditions []conditionView
 	events     []proofEventView
 	logs       []logView
+	// told says that no pod was examined, so that there is nothing to say of events and nodes.
+	told bool
 
 	now      time.Time
 	snapshot *store.Snapshot
@@ -77,7 +79,7 @@ func NewFailureModel(s *store.Snapshot, e *store.Evidence, now time.Time) Failur
 	m := FailureModel{path: FailurePath(e.ID), mark: mark{"x", "over"}, name: newName(cmp.Or(e.Name, e.Component)).whole(), place: place(e.Ref),
 		runner: store.Clean(e.Ref.Name, nameLimit), runnerHref: e.Ref.Path(), reason: reasonTitle(v.Reason), reasonHref: "/failures", at: e.At, since: v.Since,
 		why: parts(v.Why), message: store.Clean(v.Message, lineLimit), inspect: store.Clean(v.Inspect, lineLimit), explanation: explain(e),
-		now: now, snapshot: s, totals: totalLinks(s, store.Filter{})}
+		told: e.Proof.Told, now: now, snapshot: s, totals: totalLinks(s, store.Filter{})}
 	if v.Reason != store.NoReason {
 		m.reasonHref += "?reason=" + v.Reason.String()
 	}
@@ -112,7 +114,11 @@ func (m *FailureModel) setFacts(e *store.Evidence) {
 		}
 	}
 	add("Component", e.Component, false)
-	if e.UID != "" {
+	switch {
+	case e.UID != "" && p.Told:
+		add("Workload", strings.TrimPrefix(e.Namespace+"/"+e.Name, "/"), true)
+		add("Where", e.Node, true)
+	case e.UID != "":
 		add("Pod", e.Namespace+"/"+e.Name, true)
 	}
 	for _, o := range p.Owners {
@@ -137,7 +143,7 @@ func (m *FailureModel) setFacts(e *store.Evidence) {
 func nodeFacts(e *store.Evidence) (out []proofView) {
 	n := e.Proof.Node
 	switch {
-	case n == nil && e.UID == "":
+	case n == nil && (e.UID == "" || e.Proof.Told):
 		return nil
 	case n == nil:
 		return []proofView{{Name: "Node", Value: cmp.Or(store.Clean(e.Node, nameLimit), "not scheduled")}}

@@ -136,6 +136,8 @@ type causeGroup struct {
 	explanation
 	Members []failureLine
 	More    string
+	// first is the ID of the failure that the explanation is of; blank where it left no evidence.
+	first string
 }
 
 // failureLine is one failure in a list.
@@ -148,14 +150,6 @@ type failureLine struct {
 	At                time.Time
 	// Ack is who is on it; nil for nobody.
 	Ack []store.Part
-}
-
-// FailureItem is a failure and whether it goes on.
-type FailureItem struct {
-	store.Evidence
-	Now bool
-	// ack is who is on it; nil for nobody.
-	ack []store.Part
 }
 
 // NewFailuresModel groups the failures of the past, as they are read, with those of the present, which the snapshot knows even when
@@ -199,50 +193,6 @@ func summary(n, present int, more bool) string {
 
 func wasWere(n int) string { return map[bool]string{true: "was", false: "were"}[n == 1] }
 
-// JoinFailures puts past and present together: of the latest evidence of what still fails it is said that it goes on, and what fails without
-// evidence is there as the board knows it.
-func JoinFailures(s *store.Snapshot, q FailuresQuery, past []store.Evidence) []FailureItem {
-	failing := map[store.Failure]store.Evidence{}
-	for r := range s.Runners() {
-		if !q.Filter.MatchRef(r.Ref) {
-			continue
-		}
-		for _, e := range r.Failed() {
-			if q.Filter.MatchReason(e.Verdict.Reason) {
-				failing[e.Failure()] = e
-			}
-		}
-	}
-	items := make([]FailureItem, 0, len(past)+len(failing))
-	for _, e := range past { // the latest come first
-		_, on := failing[e.Failure()]
-		delete(failing, e.Failure())
-		items = append(items, FailureItem{e, on, nil})
-	}
-	for _, e := range failing {
-		items = append(items, FailureItem{e, true, nil})
-	}
-	for i := range items {
-		if r, err := s.Runner(items[i].Ref); err == nil && items[i].Now {
-			items[i].ack = ackParts(s, r)
-		}
-	}
-	slices.SortFunc(items, func(a, b FailureItem) int {
-		return cmp.Or(boolFirst(a.Now, b.Now), b.At.Compare(a.At), a.Ref.Compare(b.Ref), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
-	return items
-}
-
-func boolFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	}
-	return 1
-}
-
 // causeOf is what several failures of a reason have in common: the image that cannot be pulled, the node that was lost, and otherwise
 // what was said.
 func causeOf(e *store.Evidence) (kind, cause string) {
@@ -281,7 +231,7 @@ func newReasonGroup(r store.Reason, items []FailureItem) reasonGroup {
 }
 
 func newCauseGroup(kind, cause string, items []FailureItem) causeGroup {
-	c := causeGroup{mark: mark{"x", "over"}, Kind: kind, Cause: store.Clean(cause, lineLimit), explanation: explain(&items[0].Evidence)}
+	c := causeGroup{mark: mark{"x", "over"}, Kind: kind, Cause: store.Clean(cause, lineLimit), explanation: explain(&items[0].Evidence), first: items[0].ID}
 	workloads := map[store.Failure]bool{}
 	present := 0
 	for i := range items {

@@ -287,6 +287,8 @@ func (m *FindingsModel) setGroups(groups map[string]*findingGroup, f FindingFilt
 		m.calm = "There is no runner yet to look at."
 	case len(m.chips) > 0:
 		m.calm = "Nothing was found that matches this filter."
+	case len(m.accepted) > 0:
+		m.calm = "All that was found is accepted."
 	default:
 		m.calm = "Nothing was found: green means green."
 	}

@@ -197,6 +197,9 @@ func TestExplanations(t *testing.T) {
 		{"quota", store.StartFailed, "FailedCreate", "exceeded quota: compute", "quota has no room"},
 		{"evicted", store.RuntimeLost, "Evicted", "The node was low on resource: memory", "ran short of memory or disk"},
 		{"probe", store.NoReason, "ProbeFailed", "503", "does not answer Trackside's own health probe"},
+		{"silence", store.RuntimeLost, store.RawSilent, "", "It reports itself, and has stopped"},
+		{"a report refused", store.ConfigInvalid, "RegistrationRefused", "capacity is not a whole number", "what it says of itself is refused"},
+		{"a token lost", store.ConfigInvalid, "CredentialMissing", "", "The token that the runner was declared with is lost"},
 	} {
 		e := store.Evidence{Image: image, Verdict: store.Verdict{Reason: c.reason, Raw: c.raw, Message: c.message}}
 		if got := explain(&e); !strings.Contains(got.Means, c.want) {
@@ -207,8 +210,12 @@ func TestExplanations(t *testing.T) {
 	if got := explain(&e).Next; !strings.HasPrefix(got, "Check the pull secret `regcred` in namespace `runners-eu`") {
 		t.Errorf("%q", got)
 	}
-	e.Proof.PullSecrets = nil
+	e.Proof = store.Proof{Containers: []store.ProofContainer{{Name: "agent"}}}
 	if got := explain(&e).Next; !strings.Contains(got, "names none itself") {
+		t.Errorf("%q", got)
+	}
+	e.Proof = store.Proof{} // nobody has looked what the pod names
+	if got := explain(&e).Next; strings.Contains(got, "names none") || !strings.HasPrefix(got, "Check the pull secret of the pod") {
 		t.Errorf("%q", got)
 	}
 }
@@ -241,6 +248,25 @@ func TestFailurePage(t *testing.T) {
 	gone := parse(t, render(t, FailurePage(NewFailureModel(store.NewSnapshot(nil, nil, StoryTime), e, StoryTime))))
 	if !gone.Find("section.head").HasClass("x") || !strings.Contains(gone.Find(".state").Text(), "no longer there") {
 		t.Error("a failure of a runner that has gone is not over")
+	}
+}
+
+// What only a source's word tells of has no events, no node and no pod that could have been looked at.
+func TestAFailureThatIsOnlyTold(t *testing.T) {
+	r := storyHealthy(1)[0]
+	e := store.Evidence{Ref: r.Ref, Name: "task-7", UID: "task-7", At: ago(time.Hour), Node: "vm-17", Proof: store.Proof{Told: true, Phase: "lost"},
+		Verdict: store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawSilent, Why: "Its runner stopped reporting.", Message: "step build starts"}}
+	e.Identify()
+	text := strings.Join(strings.Fields(parse(t, render(t, FailurePage(NewFailureModel(failingWith(e), &e, StoryTime)))).Find("main").Text()), " ")
+	for _, want := range []string{"No pod was examined", "Workloadtask-7", "Wherevm-17", "step build starts", "It reports itself, and has stopped"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
+	}
+	for _, not := range []string{"None was there", "not scheduled", "Podtask-7", "Pod/"} {
+		if strings.Contains(text, not) {
+			t.Errorf("%q says %q", text, not)
+		}
 	}
 }
 

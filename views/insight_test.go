@@ -124,6 +124,10 @@ func TestAnAcceptedFindingStandsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := acceptedOnly(t, ref)
+	if got := findingsDoc(t, all, "").Find("p.calm").Text(); got != "All that was found is accepted." {
+		t.Errorf("with everything accepted: %q", got)
+	}
 	section := parse(t, render(t, FindingSection(NewRunnerFindings(s, r, versions.NewestOf(s), true, StoryTime))))
 	if got := texts(section.Find("section > .found > li > span")); got != "warning" {
 		t.Errorf("shown at once: %s", got)
@@ -139,6 +143,15 @@ func TestAnAcceptedFindingStandsApart(t *testing.T) {
 	if n := parse(t, render(t, FindingSection(NewRunnerFindings(s, r, versions.NewestOf(s), false, StoryTime)))).Find("form").Length(); n != 0 {
 		t.Errorf("%d forms on a board that is read only", n)
 	}
+}
+
+// acceptedOnly is a fleet whose one finding is accepted.
+func acceptedOnly(t *testing.T, ref store.Ref) *store.Snapshot {
+	t.Helper()
+	r := insightRunner(ref.Namespace, ref.Name, "1.0.0", store.Finding{Code: "privileged", Severity: store.Critical, Object: "deployment/a", Why: "It is."})
+	s, _ := store.Apply(store.NewSnapshot([]*store.Runner{r}, nil, StoryTime), store.Touched{Accepted: &[]store.Acceptance{{Ref: ref, Code: "privileged", Object: "deployment/a",
+		Note: "known", Until: StoryTime.Add(time.Hour)}}}, StoryTime)
+	return s
 }
 
 func TestNoFindingNoSection(t *testing.T) {

@@ -17,6 +17,8 @@ type Past struct {
 	Uptime map[string][]store.Account
 	// Evidence are its failures, latest first.
 	Evidence []store.Evidence
+	// Problem says why something of it is missing; blank where nothing is.
+	Problem string
 }
 
 // uptimeView is a line of the uptime's table: the runner or a component.
@@ -161,7 +163,7 @@ func (m *RunnerModel) SetPast(p Past) {
 	for _, c := range m.components {
 		names = append(names, c.Name)
 	}
-	m.uptime = newUptime(p, names, m.now)
+	m.uptime, m.pastProblem = newUptime(p, names, m.now), p.Problem
 	latest := map[string]string{} // by UID, or by component
 	byEvent := map[eventKey]string{}
 	for i := range p.Evidence { // latest first

@@ -126,7 +126,7 @@ func NewPlaceModel(s *store.Snapshot, n store.Need, form PlaceForm, now time.Tim
 		return m
 	}
 	yes := placeGroup{mark: mark{"h", "fits"}, ID: "yes", Title: "Could host it"}
-	maybe := placeGroup{mark: mark{"k", "unknown"}, ID: "maybe", Title: "May host it: they do not say all that was asked"}
+	maybe := placeGroup{mark: mark{"k", "unknown"}, ID: "maybe", Title: "May host it: not all that was asked is known"}
 	no := placeGroup{mark: mark{"x", "refused"}, ID: "no", Title: "Could not"}
 	for _, p := range s.Place(n) {
 		switch p.Fit {

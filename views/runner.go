@@ -48,6 +48,8 @@ type RunnerModel struct {
 	work, more string
 	events     []eventView
 	uptime     []uptimeView
+	// pastProblem says why the past is not whole; blank where it is.
+	pastProblem string
 
 	now      time.Time
 	snapshot *store.Snapshot

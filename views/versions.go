@@ -20,6 +20,8 @@ const (
 // VersionsModel is `/versions`: which versions run where, who is behind, and roll-outs as they happen.
 type VersionsModel struct {
 	Frame Frame
+	// Problem says why it is not told since when; blank where it is.
+	Problem string
 
 	systems  []systemVersions
 	legacy   []lagging

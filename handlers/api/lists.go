@@ -118,6 +118,9 @@ type FailuresHead struct {
 // maxFailures is how many of the past one list holds.
 const maxFailures = 10_000
 
+// maxOlderFailures is how many failures of a runner are looked through for one that goes on from before the time that is asked for.
+const maxOlderFailures = 200
+
 var failureColumns = []string{"id", "cluster", "system", "namespace", "name", "component", "workload", "reason", "raw", "why", "message", "container",
 	"at", "now", "image", "node", "fingerprint", "path"}
 
@@ -136,7 +139,7 @@ func (a *API) Failures(c echo.Context) error {
 		return err
 	}
 	h := FailuresHead{Head: s.head(), Since: s.now.Add(-q.Since).UTC()}
-	past := a.pastFailures(c.Request().Context(), q.At(s.now), &h)
+	past := a.pastFailures(c.Request().Context(), s, q, &h)
 	l, err := a.list(c, h, "failures", "failures", failureColumns)
 	if err != nil {
 		return err
@@ -149,19 +152,22 @@ func (a *API) Failures(c echo.Context) error {
 	return l.end()
 }
 
-func (a *API) pastFailures(ctx context.Context, f store.FailureFilter, h *FailuresHead) []store.Evidence {
+func (a *API) pastFailures(ctx context.Context, s shown, q views.FailuresQuery, h *FailuresHead) []store.Evidence {
 	if a.o.Failures == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	past, more, err := a.o.Failures.Failures(ctx, f, maxFailures)
+	past, more, err := a.o.Failures.Failures(ctx, q.At(s.now), maxFailures)
 	if err != nil {
 		h.Problem = "What failed before cannot be read just now; what fails at present is here."
 		a.o.Log.Warn("the failures of the past cannot be read", "error", store.ErrorText(err))
+		return past
 	}
 	h.More = more
-	return past
+	return append(past, views.OlderEvidence(s.Snapshot, q, past, func(ref store.Ref) ([]store.Evidence, error) {
+		return a.o.Failures.EvidenceOf(ctx, ref, time.Time{}, maxOlderFailures)
+	})...)
 }
 
 func failureOf(it *views.FailureItem) Failure {

@@ -190,6 +190,24 @@ func TestDecoding(t *testing.T) {
 	}
 }
 
+// What a runner offers is what agyn says, whatever stands in it: a value is no list.
+func TestOffers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := ask(t, nil, map[string][]string{"ListRunners": {`{"runners":[{"meta":{"id":"1"},"name":"x","organizationId":"acme","labels":{"team":"ml, infra","zone":"b"},
+			"capabilities":["kata qemu","docker","docker"]},{"meta":{"id":"2"},"name":"y"}]}`}}, nil)
+		defer a.stop()
+		said := a.observe().Said
+		want := store.Offer{Scope: store.Scope{Kind: store.ScopeOrganization, Organization: "acme"}, Capabilities: []string{"docker", "kata qemu"},
+			Labels: []store.Label{{Key: "team", Value: "ml, infra"}, {Key: "zone", Value: "b"}}}
+		if !said[0].Offer.Equal(want) {
+			t.Errorf("%+v, want %+v", said[0].Offer, want)
+		}
+		if none := (store.Offer{Scope: store.Scope{Kind: store.ScopeCluster}, Labels: []store.Label{}, Capabilities: []string{}}); !said[1].Offer.Equal(none) {
+			t.Errorf("%+v, want %+v", said[1].Offer, none)
+		}
+	})
+}
+
 func endless() (pages []string) {
 	for i := range 60 {
 		pages = append(pages, fmt.Sprintf(`{"runners":[{"name":"r%d"}],"nextPageToken":"p%d"}`, i, i+1))

@@ -31,7 +31,8 @@ var (
 // runner is one of ListRunners.
 type runner struct {
 	id, name, organization, word string
-	labels, capabilities         []string
+	labels                       []store.Label
+	capabilities                 []string
 }
 
 // workload is one of ListWorkloads.
@@ -64,7 +65,7 @@ func runnerOf(o api.Object) (runner, bool) {
 		word: enum(o.Text("status"), "RUNNER_STATUS_"), capabilities: o.Texts("capabilities")}
 	labels := o.Object("labels")
 	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		x.labels = append(x.labels, k+"="+labels.Text(k))
+		x.labels = append(x.labels, store.Label{Key: k, Value: labels.Text(k)})
 	}
 	x.name = cmp.Or(x.name, x.id)
 	x.id = cmp.Or(x.id, x.name)
@@ -172,8 +173,11 @@ func (x runner) offer() store.Offer {
 	if x.organization != "" {
 		o.Scope = store.Scope{Kind: store.ScopeOrganization, Organization: x.organization}
 	}
-	o.Labels, _ = store.ParseLabels(strings.Join(x.labels, ","))
-	o.Capabilities = store.ParseCapabilities(strings.Join(x.capabilities, ","))
+	// As they are told, and not as a person writes a list of them: a value may hold commas and blanks.
+	o.Labels = append([]store.Label{}, x.labels...)
+	o.Capabilities = append([]string{}, x.capabilities...)
+	slices.Sort(o.Capabilities)
+	o.Capabilities = slices.Compact(o.Capabilities)
 	return o
 }
 
@@ -182,11 +186,15 @@ func (x runner) facts() (out []store.Fact) {
 	if x.organization != "" {
 		scope = "organization " + x.organization
 	}
+	labels := make([]string, len(x.labels))
+	for i, l := range x.labels {
+		labels[i] = l.Key + "=" + l.Value
+	}
 	out = append(out, store.Fact{Name: "Scope", Value: store.Sentence(scope)})
 	for _, f := range []struct {
 		name   string
 		values []string
-	}{{"Labels", x.labels}, {"Capabilities", x.capabilities}} {
+	}{{"Labels", labels}, {"Capabilities", x.capabilities}} {
 		if v := listedShort(f.values); v != "" {
 			out = append(out, store.Fact{Name: f.name, Value: store.Sentence(v)})
 		}

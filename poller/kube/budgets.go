@@ -17,7 +17,7 @@ var budgets = systems.Watch{Group: "policy", Version: "v1", Resource: "poddisrup
 
 // Watches are all resources that are read beside the common ones: what systems name, and the board's own.
 func Watches() []systems.Watch {
-	out := []systems.Watch{budgets}
+	out := []systems.Watch{bindings, budgets}
 	for _, s := range systems.All() {
 		out = append(out, s.Watches...)
 	}

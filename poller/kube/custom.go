@@ -150,7 +150,7 @@ func reduce(u *unstructured.Unstructured, w *systems.Watch) *custom {
 			_ = unstructured.SetNestedField(c.content, bounded(v, 0), fields...)
 		}
 	}
-	if len(c.claims()) == 0 && !c.isBudget() { // nobody's: enough for the informer to know it
+	if len(c.claims()) == 0 && !c.isBudget() && !c.isAdminBinding() { // nobody's: enough for the informer to know it
 		c.content, c.Labels, c.Annotations, c.OwnerReferences = nil, nil, nil, nil
 	}
 	return c
@@ -212,8 +212,11 @@ func (c *custom) claims() (out []customClaim) {
 
 // refs lists the runners that a custom object has to do with.
 func (c *custom) refs(cluster string, s *set) (refs []store.Ref) {
-	if c.isBudget() {
+	switch {
+	case c.isBudget():
 		return s.guarded(cluster, c.Namespace)
+	case c.isAdminBinding():
+		return s.granted(cluster, c)
 	}
 	for _, claim := range c.claims() {
 		if claim.Runner != "" {

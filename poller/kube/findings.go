@@ -68,10 +68,11 @@ func (o *observation) judge(r, prior *store.Runner, parts []part, work []*corev1
 		if m := pod.GenerateName; m != seen { // pods of one make have one string
 			fs, seen = append(fs, workFindings(m)...), m
 		}
+		fs = append(fs, o.set.admins("pods", finding.AccountField("Pod"), pod.Namespace, pod.Spec.ServiceAccountName)...)
 	}
 	fs = append(fs, o.missingSecrets(r, parts, work)...)
-	r.Findings = slices.Clone(finding.Sort(fs)) // without the room that appending left
-	r.Offer = offerOf(parts).Or(r.Offer)        // what a person has written down comes first
+	r.Findings = slices.Clone(finding.Sort(finding.Admins(fs))) // without the room that appending left
+	r.Offer = offerOf(parts).Or(r.Offer)                        // what a person has written down comes first
 	if prior != nil && slices.Equal(prior.Findings, r.Findings) {
 		r.Findings = prior.Findings
 	}
@@ -86,6 +87,9 @@ func (o *observation) findings(p *part, r *store.Runner) []store.Finding {
 			fs = finding.Proven(fs)
 		}
 		fs = append(fs, finding.Unversioned(p.kind, name, c.Version)...)
+	}
+	if p.object.Spec != nil {
+		fs = append(fs, o.set.admins(finding.Object(p.kind, name), finding.AccountField(p.kind), p.object.Namespace, p.object.Spec.ServiceAccountName)...)
 	}
 	if p.desired != 1 || p.replica {
 		return fs

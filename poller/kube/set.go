@@ -293,6 +293,12 @@ func indexers() cache.Indexers {
 			}
 			return nil, nil
 		},
+		byAdmin: func(o any) ([]string, error) {
+			if c, ok := o.(*custom); ok && c.isAdminBinding() {
+				return []string{adminRole}, nil
+			}
+			return nil, nil
+		},
 		byAbout: func(o any) ([]string, error) {
 			if n, ok := o.(*notice); ok && n.about != "" {
 				return []string{n.about}, nil

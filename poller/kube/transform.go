@@ -206,7 +206,7 @@ func slimAnnotations(a map[string]string) map[string]string {
 func slimSpec(s *corev1.PodSpec) corev1.PodSpec {
 	return corev1.PodSpec{
 		RestartPolicy: s.RestartPolicy, RuntimeClassName: s.RuntimeClassName, HostNetwork: s.HostNetwork, SchedulingGates: s.SchedulingGates, ImagePullSecrets: s.ImagePullSecrets,
-		InitContainers: shared.list(slimContainers(s.InitContainers)), Containers: shared.list(slimContainers(s.Containers)),
+		ServiceAccountName: intern(s.ServiceAccountName), InitContainers: shared.list(slimContainers(s.InitContainers)), Containers: shared.list(slimContainers(s.Containers)),
 	}
 }
 

@@ -185,6 +185,19 @@ func operator(tag string) func(*finding.Subject) {
 	}
 }
 
+// Of an account that is known to be bound to cluster-admin it is not said as well that it is called so.
+func TestABindingSaysMoreThanAName(t *testing.T) {
+	named := finding.New(finding.AdminAccount, "deployment/a", finding.AccountField("Deployment"), "admin")
+	other := finding.New(finding.AdminAccount, "deployment/b", finding.AccountField("Deployment"), "admin")
+	bound := finding.ClusterAdmin("deployment/a", finding.AccountField("Deployment"), "admin", "too-much")
+	if got := finding.Admins([]store.Finding{named, bound, other}); len(got) != 2 || got[0] != bound || got[1] != other {
+		t.Errorf("%+v", got)
+	}
+	if bound.Field != "spec.template.spec.serviceAccountName" || bound.Fix != "kubectl delete clusterrolebinding too-much" || !strings.Contains(string(bound.Why), "account admin is bound") {
+		t.Errorf("%+v", bound)
+	}
+}
+
 func TestKubiyasOwnTagsOfTheOperator(t *testing.T) {
 	for tag, want := range map[string]bool{"runner_v2": false, "runner_v3": false, "runner_v1": true, "runner": true, "latest": false} {
 		s := sound("Deployment")

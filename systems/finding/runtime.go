@@ -2,6 +2,7 @@ package finding
 
 import (
 	"regexp"
+	"slices"
 
 	"trackside/store"
 )
@@ -34,6 +35,32 @@ func Unversioned(kind, name, version string) []store.Finding {
 		return nil
 	}
 	return []store.Finding{New(VersionMissing, Object(kind, name), "metadata.labels", "")}
+}
+
+// AccountField is where an object of a kind names its service account.
+func AccountField(kind string) string { return prefixOf(kind) + "serviceAccountName" }
+
+// ClusterAdmin is the finding about an object whose service account may do anything in the cluster, by that binding.
+func ClusterAdmin(object, field, account, binding string) store.Finding {
+	f := New(ClusterAdminBound, object, field, store.Clean(account, maxDetail))
+	f.Fix = "kubectl delete clusterrolebinding " + store.Clean(binding, maxDetail)
+	return f
+}
+
+// Admins leaves out that an account is called an administrator where it is known to be one.
+func Admins(fs []store.Finding) []store.Finding {
+	bound := func(f store.Finding) bool {
+		return f.Code == AdminAccount && slices.ContainsFunc(fs, func(o store.Finding) bool {
+			return o.Code == ClusterAdminBound && o.Object == f.Object
+		})
+	}
+	out := fs[:0:0]
+	for _, f := range fs {
+		if !bound(f) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // Proven softens what is said of a component that a probe of ours asks: that it has no readiness probe, or a weak one, does not make our

@@ -19,6 +19,7 @@ const (
 	HostAccess        = "host-access"
 	HostPath          = "host-path"
 	AdminAccount      = "service-account-admin"
+	ClusterAdminBound = "service-account-cluster-admin"
 	LegacyV1          = "legacy-v1"
 	SingleUnguarded   = "single-replica-unguarded"
 	SingleReplica     = "single-replica"
@@ -87,8 +88,11 @@ var words = map[string]wording{
 		"It mounts $ of its node: what runs in it can reach beyond its pod, and with a container engine's socket it owns the node.",
 		"emptyDir: {}"},
 	AdminAccount: {store.Warning, false,
-		"Its service account is called $; a runner with such rights hands them to whatever it runs. What it is bound to is not read.",
+		"Its service account is called $; a runner with such rights hands them to whatever it runs. Which they are is not read; the line lists them.",
 		"kubectl auth can-i --list --as=system:serviceaccount:NAMESPACE:$"},
+	ClusterAdminBound: {store.Critical, false,
+		"Its service account $ is bound to the role cluster-admin: whatever it runs may do anything in the cluster, and read every Secret.",
+		"kubectl delete clusterrolebinding …"},
 	LegacyV1: {store.Warning, false,
 		"It is a runner of generation v1 (operator $), which gets no further releases.",
 		"image: ghcr.io/kubiyabot/kubiya-operator:runner_v2"},

@@ -37,7 +37,7 @@ func manifests() []manifest {
 		{"base/rbac-view.yaml", "Everything the board reads, in all namespaces. It changes nothing and never reads a Secret.",
 			append(kube.Rules(), kube.ClusterRules()...), clusterRole, "trackside-view"},
 		{"components/namespaced/role.yaml", "The same for one namespace, without what has none.", kube.Rules(), role, "trackside-view"},
-		{"components/nodes/clusterrole.yaml", "What has no namespace, beside a Role: with it a lost node is recognised.",
+		{"components/nodes/clusterrole.yaml", "What has no namespace, beside a Role: with it a lost node is recognised, and an account that is bound to cluster-admin.",
 			kube.ClusterRules(), clusterRole, "trackside-nodes"},
 		{"components/probe-api-proxy/clusterrole.yaml", "Only for --probe-via api-proxy: HTTP GET to any port of any pod, through the API server.",
 			kube.ProbeRules(), clusterRole, "trackside-probe"},
