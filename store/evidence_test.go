@@ -66,7 +66,7 @@ func FuzzFingerprint(f *testing.F) {
 func TestMaskHidesSecrets(t *testing.T) {
 	const secret = "hunter2SuperSecretValue99"
 	for _, line := range []string{
-		"password=" + secret, "DB_PASSWORD: " + secret, `{"password":"` + secret + `"}`, `{\"api_key\": \"` + secret + `\"}`, "passwd='" + secret + "'",
+		"password=" + secret, "DB_PASSWORD: " + secret, `{"password":"` + secret + `"}`, `{"password" : "` + secret + `"}`, `{\"api_key\": \"` + secret + `\"}`, "passwd='" + secret + "'",
 		"starting with --token " + secret, "starting with --db-password=" + secret, "token: " + secret + ", retrying", "client_secret=" + secret + "&grant=x",
 		"Authorization: Bearer " + secret, "authorization=Basic " + secret, `"Authorization":"Token ` + secret + `"`, "using bearer " + secret, "Proxy-Authorization: " + secret,
 		"postgres://admin:" + secret + "@db:5432/app", "cloning https://" + secret + "@github.com/acme/x.git", "redis://:" + secret + "@cache:6379",
@@ -89,7 +89,9 @@ func TestMaskHidesSecrets(t *testing.T) {
 
 func TestMaskLeavesTheRest(t *testing.T) {
 	for _, line := range []string{"", "GET https://registry.acme.example/v2/ 401 Unauthorized", "dial tcp 10.0.0.1:5432: connection refused", "mail to ops@acme.example",
-		"the token has expired", "no password given", "basic auth is off", "loaded 3 secrets", "listening on http://0.0.0.0:8080/health"} {
+		"the token has expired", "no password given", "basic auth is off", "loaded 3 secrets", "listening on http://0.0.0.0:8080/health",
+		`fetching agent token from secret: secrets "agent-stack" is forbidden`, "fetching a token: Unauthorized (401)", "credentials: 403 Forbidden",
+		`MountVolume.SetUp failed for volume "runner-token" : secret "runner-token" not found`} {
 		if got := Mask(line); got != line {
 			t.Errorf("Mask(%q) = %q", line, got)
 		}

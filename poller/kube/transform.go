@@ -298,7 +298,8 @@ func cutState(s *corev1.ContainerState) {
 		s.Waiting.Message = cut(s.Waiting.Message)
 	}
 	if s.Terminated != nil {
-		s.Terminated.Message, s.Terminated.ContainerID = cut(s.Terminated.Message), ""
+		// A program's own words may hold its secrets; they would stand on pages, on walls and in the history.
+		s.Terminated.Message, s.Terminated.ContainerID = cut(store.Mask(s.Terminated.Message)), ""
 	}
 }
 

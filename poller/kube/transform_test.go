@@ -153,6 +153,17 @@ func TestLongMessagesAreCutToCharacters(t *testing.T) {
 	}
 }
 
+func TestWhatAProgramSaidLastIsMasked(t *testing.T) {
+	p := realistic(labelled("r", "main"))
+	for _, state := range []*corev1.ContainerState{&p.Status.ContainerStatuses[0].State, &p.Status.ContainerStatuses[0].LastTerminationState} {
+		*state = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: "cannot open postgres://ci:hunter2@db/ci: DB_PASSWORD=hunter2 is wrong"}}
+	}
+	b, err := json.Marshal(transformed(t, &set{}, p))
+	if err != nil || strings.Contains(string(b), "hunter2") || !strings.Contains(string(b), "is wrong") {
+		t.Errorf("%v, kept: %s", err, b)
+	}
+}
+
 func TestEvents(t *testing.T) {
 	at := metav1.NewTime(noon)
 	e := &corev1.Event{InvolvedObject: corev1.ObjectReference{UID: "u"}, Reason: "FailedMount", Message: strings.Repeat("m", 5000), Count: 3, LastTimestamp: at}
