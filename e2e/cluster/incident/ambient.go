@@ -23,6 +23,7 @@ func ambientKinds() []kind {
 		{"ambient-prerequisite", "a session's runner ends with 2: something that it needs is missing", session(ambientPrerequisite)},
 		{"ambient-deleted", "a session failed, and the operator has deleted its pod: only the session tells", session(ambientDeleted)},
 		{"ambient-missing", "a session says Running, and its pod is gone", session(ambientMissing)},
+		{"ambient-reset", "a session's pod went missing, and the operator waits to make another", session(ambientReset)},
 		{"ambient-liveness", "a session's runner is ended by its liveness probe, and never restarted; the session still says Running", session(ambientLiveness)},
 		{"ambient-creating", "a session's runner is ready for two minutes; the session still says Creating", session(ambientCreating)},
 		{"ambient-plane-oom", "the runner in a pod of the control plane's is killed for its memory; the pod runs on", ambientPlaneOOM},
@@ -201,6 +202,20 @@ func ambientDeleted(ctx context.Context, p *player, pod *corev1.Pod) error {
 		return err
 	}
 	p.say("session %s/%s: Failed, and its pod deleted", pod.Namespace, pod.Labels[sessionLabel])
+	return p.remove(ctx, pod)
+}
+
+func ambientReset(ctx context.Context, p *player, pod *corev1.Pod) error {
+	now := time.Now().UTC().Format(time.RFC3339)
+	err := p.changeSession(ctx, pod.Namespace, pod.Labels[sessionLabel], func(o *unstructured.Unstructured) error {
+		o.Object["status"] = map[string]any{"phase": "Pending", "startTime": now, "conditions": []any{map[string]any{
+			"type": "PodCreated", "status": "False", "reason": "PodMissing", "message": "Pod not found, will recreate", "lastTransitionTime": now}}}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.say("session %s/%s: Pending again, and its pod gone", pod.Namespace, pod.Labels[sessionLabel])
 	return p.remove(ctx, pod)
 }
 

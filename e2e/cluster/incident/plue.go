@@ -22,6 +22,7 @@ func plueKinds() []kind {
 	return []kind{
 		{"plue-runtimeclass", "the RuntimeClass of the warm pool is gone, and so are its pods: the real API server admits no new one", plueRuntimeClass},
 		{"plue-dead-warm", "the warm pool is replaced by runners that do nothing; their probes pass all the same", plueDeadWarm},
+		{deadline, "a task's pod ran longer than it may, and the kubelet ended it", plueDeadline},
 	}
 }
 
@@ -29,7 +30,28 @@ const (
 	// lostClass on a Deployment holds the RuntimeClass that was taken away, as JSON.
 	lostClass = stages.Prefix + "runtime-class"
 	deadWarm  = "plue-dead-warm"
+	deadline  = "plue-deadline"
 )
+
+// plueDeadline ends a task as the kubelet does, with the words of its active deadline handler.
+func plueDeadline(ctx context.Context, p *player, s *subject) error {
+	if len(s.workloads) == 0 {
+		return errors.New("it carries no task")
+	}
+	pod := &s.workloads[0]
+	if err := p.touched(ctx, pod, deadline); err != nil {
+		return err
+	}
+	ended, err := p.status(ctx, pod, func(pod *corev1.Pod) {
+		pod.Status.Phase, pod.Status.Reason, pod.Status.Message = corev1.PodFailed, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+		endRest(pod, death{reason: "Error", code: 137})
+		judge(pod)
+	})
+	if err == nil {
+		p.say("pod %s/%s: %s", ended.Namespace, ended.Name, standing(ended))
+	}
+	return err
+}
 
 func plueRuntimeClass(ctx context.Context, p *player, s *subject) error {
 	d := s.components[0].deployment
