@@ -183,6 +183,9 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 	case len(grips) == 0:
 		return nil, fmt.Errorf("%w: %s has nothing that can be scaled: its parts are pods of their own, or all its work has ended; delete them instead", store.ErrInvalid, a.Ref)
 	}
+	if err := h.overtaken(a, grips); err != nil {
+		return nil, err
+	}
 	m := marking{By: a.By.Name, At: a.At.UTC(), Note: a.Note, Until: a.Until.UTC(), Drain: a.Drain, Key: a.Key, looked: a.Looked}
 	if a.Until.IsZero() {
 		m.Until = time.Time{}
@@ -290,6 +293,9 @@ func (h *hand) enable(ctx context.Context, a store.Action) (*job, error) {
 		if g.markedSince(a.Looked, a.At) {
 			return nil, disabledSince(g, "enable it if that is still meant")
 		}
+	}
+	if err := h.overtaken(a, grips); err != nil {
+		return nil, err
 	}
 	return h.enabling(a.Verb, grips)
 }
