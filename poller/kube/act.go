@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"trackside/store"
@@ -200,6 +201,10 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 		return j, nil
 	}
 	h.pullAll(j, grips, m)
+	if !a.Drain {
+		_, held := h.heldPods(ctx, slices.DeleteFunc(slices.Clone(h.work), func(p *corev1.Pod) bool { return !living(p) }))
+		j.traps = append(j.traps, held...)
+	}
 	if a.Drain && h.busy() {
 		j.waits = store.Sentence(fmt.Sprintf("It takes no more work; what runs goes on until it ends: %s.", someWork(len(h.ending(a, r)))))
 	}
