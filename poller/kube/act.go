@@ -203,7 +203,7 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 	h.pullAll(j, grips, m)
 	if !a.Drain {
 		_, held := h.heldPods(ctx, slices.DeleteFunc(slices.Clone(h.work), func(p *corev1.Pod) bool { return !living(p) }))
-		j.traps = append(j.traps, held...)
+		j.traps = slices.Concat(j.traps, held, h.jobTraps(a.Verb, h.work))
 	}
 	if a.Drain && h.busy() {
 		j.waits = store.Sentence(fmt.Sprintf("It takes no more work; what runs goes on until it ends: %s.", someWork(len(h.ending(a, r)))))

@@ -60,7 +60,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		}
 	}
 	pods, traps := h.heldPods(ctx, h.falling())
-	j.traps, j.stays = append(j.traps, traps...), distinctObjects(j.stays)
+	j.traps, j.stays = slices.Concat(j.traps, traps, h.jobTraps(a.Verb, h.work)), distinctObjects(j.stays)
 	awaited := slices.Concat(pods, lives, services) // what is held comes before what waits for it
 	j.after = func(ctx context.Context, out *store.Outcome) error { h.await(ctx, awaited, out); return nil }
 	return j, nil

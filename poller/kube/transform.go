@@ -25,6 +25,8 @@ type stub struct {
 	pod   bool                  // it stands for a pod
 	// ignored says that it is to be hidden, and what it owns with it.
 	ignored bool
+	// triesAgain says that it is a Job that makes its pods anew.
+	triesAgain bool
 }
 
 // notice is a Warning event reduced to what a verdict can use.
@@ -71,7 +73,9 @@ func (s *set) transform(obj any) (any, error) {
 	case *appsv1.ReplicaSet:
 		return stubOf(&o.ObjectMeta), nil
 	case *batchv1.Job:
-		return stubOf(&o.ObjectMeta), nil
+		job := stubOf(&o.ObjectMeta)
+		job.triesAgain = triesAgain(o)
+		return job, nil
 	case *corev1.Node:
 		return transformNode(o), nil
 	case *corev1.Event:
