@@ -197,6 +197,7 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 	}
 	if a.Drain && !h.sw.Outlives && h.busy() {
 		h.pullEarly(j, grips, m)
+		j.reason, j.said = "DrainingByTrackside", "draining, as asked for" // that it is disabled is told when it is
 		j.waits = store.Sentence(fmt.Sprintf("%s is taken out of service when its work has ended: %s.", a.Ref.Name, someWork(len(h.ending(a, r)))))
 		return j, nil
 	}
