@@ -80,6 +80,7 @@ type Handlers struct {
 	accounts      Accounts
 	secureCookies bool
 	manifests     ManifestOptions
+	made          madeLinks
 	newestNow     atomic.Pointer[newestAt]
 	pastLost      atomic.Bool
 	systems       []string

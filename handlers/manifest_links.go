@@ -20,6 +20,7 @@ import (
 
 // ManifestLinks keeps links that hand out manifests, by the SHA-256 of their tokens.
 type ManifestLinks interface {
+	// AddManifestLink keeps a link; store.ErrConflict where there is one of its ID.
 	AddManifestLink(ctx context.Context, l store.ManifestLink) error
 	// ManifestLink looks at a link without using it.
 	ManifestLink(ctx context.Context, hash []byte) (store.ManifestLink, error)
@@ -43,13 +44,13 @@ const (
 
 // newLink makes a link to a draft, and its token, which is known here and nowhere else. Its sum is that of the text it hands out: a draft of what
 // runs has none of its own.
-func newLink(d store.ManifestDraft, by store.Person, life time.Duration, single bool) (store.ManifestLink, string) {
+func newLink(id string, d store.ManifestDraft, by store.Person, life time.Duration, single bool) (store.ManifestLink, string) {
 	raw := make([]byte, tokenBytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
 	token := base64.RawURLEncoding.EncodeToString(raw)
 	hash, sum := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(d.YAML))
 	now := time.Now()
-	return store.ManifestLink{ID: strings.ToLower(rand.Text()[:10]), Hash: hash[:], File: d.File(), Ref: d.Ref(), SHA256: hex.EncodeToString(sum[:]), YAML: d.YAML, By: by.Name,
+	return store.ManifestLink{ID: id, Hash: hash[:], File: d.File(), Ref: d.Ref(), SHA256: hex.EncodeToString(sum[:]), YAML: d.YAML, By: by.Name,
 		Made: now, Expires: now.Add(life), Single: single}, token
 }
 
@@ -65,22 +66,22 @@ func ParseLinkFile(file string) (hash []byte, err error) {
 	return sum[:], nil
 }
 
-// LinkTo makes a link to a manifest and enters it into the audit. Zero life is an hour. It answers with the link's address.
-func (h *Handlers) LinkTo(c echo.Context, d store.ManifestDraft, life time.Duration, single bool) (address string, l store.ManifestLink, err error) {
-	if life == 0 {
-		life = defaultLife
+// keepLink keeps a link and enters it into the audit.
+func (h *Handlers) keepLink(c echo.Context, l store.ManifestLink) error {
+	err := h.manifests.Links.AddManifestLink(c.Request().Context(), l)
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%w: this form has made its link already, which was shown then and is listed under /manifests. Check the form again to make another", store.ErrConflict)
 	}
-	l, token := newLink(d, PersonOf(c), life, single)
-	if err := h.manifests.Links.AddManifestLink(c.Request().Context(), l); err != nil {
-		return "", l, err
+	if err != nil {
+		return err
 	}
 	once := ""
-	if single {
+	if l.Single {
 		once = ", for one use"
 	}
 	h.note(c, store.Entry{By: PersonOf(c), Verb: store.VerbManifestLink, Ref: l.Ref, Object: "link " + l.ID, Result: store.ResultDone,
 		Note: fmt.Sprintf("%s, sha256 %s, until %s%s", l.File, l.SHA256, l.Expires.UTC().Format(time.RFC3339), once)})
-	return h.linkURL(c, token), l, nil
+	return nil
 }
 
 // LinkToRunner makes a link to the manifest of a runner as it runs, for an hour.
@@ -92,8 +93,8 @@ func (h *Handlers) LinkToRunner(c echo.Context, r *store.Runner) (address string
 	if err != nil {
 		return "", err
 	}
-	address, _, err = h.LinkTo(c, d, defaultLife, false)
-	return address, err
+	l, token := newLink(strings.ToLower(rand.Text()[:10]), d, PersonOf(c), defaultLife, false)
+	return h.linkURL(c, token), h.keepLink(c, l)
 }
 
 // linkURL is where a link is, as clients reach this board.
@@ -125,7 +126,11 @@ func (h *Handlers) MakeManifestLink(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	address, l, err := h.LinkTo(c, d, life, c.Request().PostForm.Get("single") == "1")
+	key, err := keyOf(c.Request().PostForm.Get("key"))
+	if err != nil {
+		return err
+	}
+	address, l, err := h.linkOnce(c, d, key, life, c.Request().PostForm.Get("single") == "1")
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func (h *Handlers) runnerAt(path string) (*store.Runner, error) {
 }
 
 func (h *Handlers) manifestModel(ask store.ManifestAsk, d store.ManifestDraft) views.ManifestModel {
-	m := views.ManifestModel{Frame: h.frame(), Forms: h.manifests.Manifests.Forms(), Clusters: h.manifests.Clusters, Values: ask.Values, Draft: d,
+	m := views.ManifestModel{Frame: h.frame(), Forms: h.manifests.Manifests.Forms(), Clusters: h.manifests.Clusters, Values: ask.Values, Draft: d, Key: newKey(),
 		CanApply: !h.manifests.ReadOnly && ask.By.Role.May(store.Operator), Asked: true, Snapshot: h.live.Current(), Now: time.Now()}
 	m.Draft.Cluster = ask.Cluster
 	for _, f := range m.Forms {

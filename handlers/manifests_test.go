@@ -59,6 +59,11 @@ func (*pen) Archive(_ context.Context, w io.Writer, runners []*store.Runner, _ s
 type shelf map[string]*store.ManifestLink
 
 func (s shelf) AddManifestLink(_ context.Context, l store.ManifestLink) error {
+	for _, o := range s {
+		if o.ID == l.ID {
+			return fmt.Errorf("%w: there is a link %s", store.ErrConflict, l.ID)
+		}
+	}
 	s[string(l.Hash)] = &l
 	return l.Check()
 }
@@ -111,6 +116,7 @@ func (b *book) Entries(context.Context, store.EntryFilter, int) ([]store.Entry, 
 // desk is the handlers of manifests on an echo of their own.
 type desk struct {
 	*pen
+	h     *Handlers
 	links shelf
 	audit *book
 	serve func(method, path string, form url.Values, header ...string) *httptest.ResponseRecorder
@@ -124,6 +130,7 @@ func newDesk(t *testing.T, readOnly bool) desk {
 	h := New(Options{Live: store.NewLive(store.NewSnapshot([]*store.Runner{r}, nil, time.Now())), Audit: d.audit, PublicURL: public,
 		Manifests: ManifestOptions{Manifests: d.pen, Running: d.pen, Links: d.links, Clusters: []string{"prod"}, ReadOnly: readOnly}})
 	t.Cleanup(h.Close)
+	d.h = h
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		code := http.StatusInternalServerError

@@ -70,6 +70,8 @@ type Action struct {
 	Confirm string
 	By      Person
 	At      time.Time
+	// Resumed says that it was begun before the board started: it may have been done then, and undone since.
+	Resumed bool `json:"-"`
 }
 
 // Check is ErrInvalid for an action that nobody could mean.

@@ -22,6 +22,8 @@ type ManifestModel struct {
 	// Values are as they were filled in.
 	Values map[string]string
 	Draft  store.ManifestDraft
+	// Key is of the link that the form may make: it makes one, however often it is sent.
+	Key string
 	// Successor is the runner whose successor it is; zero for a new one.
 	Successor store.Ref
 	// CanApply says that the board may apply, and the person.

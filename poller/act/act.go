@@ -27,6 +27,7 @@ type Book interface {
 	Begin(ctx context.Context, a store.Action, e store.Entry) (k store.Kept, fresh bool, err error)
 	End(ctx context.Context, k store.Kept) error
 	Open(ctx context.Context) ([]store.Kept, error)
+	Entries(ctx context.Context, f store.EntryFilter, limit int) ([]store.Entry, error)
 }
 
 // Acknowledger shows who is on a failure.
@@ -260,6 +261,9 @@ func (d *Desk) end(ctx context.Context, k store.Kept, out store.Outcome, err err
 	return k, err
 }
 
+// asBefore is said of an action that failed and has changed nothing.
+const asBefore = "as before"
+
 // after words what was done to which objects; err is why that is not all.
 func after(a store.Action, out store.Outcome, err error) string {
 	var words []string
@@ -273,7 +277,7 @@ func after(a store.Action, out store.Outcome, err error) string {
 	}
 	switch {
 	case len(words) == 0 && err != nil:
-		return "as before"
+		return asBefore
 	case len(words) == 0:
 		return "nothing was to be done for " + string(a.Verb)
 	}

@@ -20,6 +20,9 @@ type book struct {
 	mu   sync.Mutex
 	kept map[string]store.Kept
 	full error
+	// later is what is read of it beside, and unread why it cannot be.
+	later  []store.Entry
+	unread error
 }
 
 func (b *book) Begin(_ context.Context, a store.Action, e store.Entry) (store.Kept, bool, error) {

@@ -56,7 +56,56 @@ func (d *Desk) again(ctx context.Context, k store.Kept) (store.Kept, error) {
 	if u := k.Action.Until; !u.IsZero() && !time.Now().Before(u) {
 		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%w: the board stopped before it was done, and its time was over when the board was back; ask again if it is still meant", store.ErrUnavailable))
 	}
+	if _, err := d.runner(k.Action); err == nil {
+		if err := d.overtaken(ctx, k); err != nil {
+			return d.end(ctx, k, store.Outcome{}, err)
+		}
+	}
+	k.Action.Resumed = true
 	return d.takeUp(ctx, k, "the board stopped before it was done")
+}
+
+const (
+	// maxSince bounds how much of the audit is read for what came after an action.
+	maxSince = 1000
+	// itself is the board in the audit, where it does what a mark says.
+	itself = "trackside"
+)
+
+// overtaken is store.ErrConflict for an action after which somebody has asked for something else of the same runner. It may have been done long
+// ago and only its end not written, for the disk was full; doing it again would undo what was decided since.
+func (d *Desk) overtaken(ctx context.Context, k store.Kept) error {
+	entries, err := d.cfg.Book.Entries(ctx, store.EntryFilter{Cluster: k.Action.Ref.Cluster, Runner: k.Action.Ref.Name}, maxSince)
+	if err != nil {
+		return fmt.Errorf("%w: the board stopped before it was done, and what was asked for since cannot be read (%s); look at the runner, and ask again", store.ErrUnavailable, store.ErrorText(err))
+	}
+	for _, e := range entries {
+		if e.ID > k.Entry.ID && e.Ref == k.Action.Ref && overtakes(e, k.Action.Verb) {
+			return fmt.Errorf("%w: the board stopped before its end was written, and at %s %s asked to %s %s; ask again if this is still meant",
+				store.ErrConflict, e.At.UTC().Format("15:04:05 UTC"), e.By.Name, e.Verb, e.Ref)
+		}
+	}
+	return nil
+}
+
+// overtakes reports whether a later entry has changed what an action asked for. One that changed nothing has not, and the board that
+// finished the action itself neither.
+func overtakes(e store.Entry, v store.Verb) bool {
+	failed := e.Result == store.ResultFailed || e.Result == store.ResultRefused
+	if failed && (e.After == "" || e.After == asBefore) {
+		return false
+	}
+	switch later := store.Verb(e.Verb); v {
+	case store.VerbDisable, store.VerbEnable, store.VerbDelete:
+		if later == v {
+			return v == store.VerbDisable && e.By.Name != itself // with a note and an end of its own
+		}
+		return later == store.VerbDisable || later == store.VerbEnable || later == store.VerbDelete
+	case store.VerbAcknowledge:
+		return later == v
+	case store.VerbRestart, store.VerbDeleteWorkload, store.VerbProbe: // do again only what is left
+	}
+	return false
 }
 
 // triable reports whether an action failed for something that was away, and is asked for again by who asked for it. Its steps can be taken

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"trackside/store"
@@ -183,6 +184,9 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 	case len(grips) == 0:
 		return nil, fmt.Errorf("%w: %s has nothing that can be scaled: its parts are pods of their own, or all its work has ended; delete them instead", store.ErrInvalid, a.Ref)
 	}
+	if err := h.overtaken(a, grips); err != nil {
+		return nil, err
+	}
 	m := marking{By: a.By.Name, At: a.At.UTC(), Note: a.Note, Until: a.Until.UTC(), Drain: a.Drain, Key: a.Key, looked: a.Looked}
 	if a.Until.IsZero() {
 		m.Until = time.Time{}
@@ -193,10 +197,15 @@ func (h *hand) disable(ctx context.Context, a store.Action, r *store.Runner) (*j
 	}
 	if a.Drain && !h.sw.Outlives && h.busy() {
 		h.pullEarly(j, grips, m)
+		j.reason, j.said = "DrainingByTrackside", "draining, as asked for" // that it is disabled is told when it is
 		j.waits = store.Sentence(fmt.Sprintf("%s is taken out of service when its work has ended: %s.", a.Ref.Name, someWork(len(h.ending(a, r)))))
 		return j, nil
 	}
 	h.pullAll(j, grips, m)
+	if !a.Drain {
+		_, held := h.heldPods(ctx, slices.DeleteFunc(slices.Clone(h.work), func(p *corev1.Pod) bool { return !living(p) }))
+		j.traps = slices.Concat(j.traps, held, h.jobTraps(a.Verb, h.work))
+	}
 	if a.Drain && h.busy() {
 		j.waits = store.Sentence(fmt.Sprintf("It takes no more work; what runs goes on until it ends: %s.", someWork(len(h.ending(a, r)))))
 	}
@@ -290,6 +299,9 @@ func (h *hand) enable(ctx context.Context, a store.Action) (*job, error) {
 		if g.markedSince(a.Looked, a.At) {
 			return nil, disabledSince(g, "enable it if that is still meant")
 		}
+	}
+	if err := h.overtaken(a, grips); err != nil {
+		return nil, err
 	}
 	return h.enabling(a.Verb, grips)
 }

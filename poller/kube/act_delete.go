@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,13 +50,19 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		j.steps = append(j.steps, h.deletingPod(p, "deleted"))
 		j.goes = append(j.goes, store.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
 	}
-	for _, s := range services {
-		if !slices.Contains(j.goes, s.effect.Object) {
-			j.steps, j.goes = append(j.steps, s), append(j.goes, s.effect.Object)
+	for _, g := range services {
+		if slices.Contains(j.goes, g.name()) {
+			continue
+		}
+		j.steps, j.goes = append(j.steps, h.deleting("Service", g.object.Namespace, g.object.Name, g.live.GetUID(), metav1.DeletePropagationBackground, "deleted")), append(j.goes, g.name())
+		if t, ok := blocking(g.live); ok {
+			j.traps = append(j.traps, t)
 		}
 	}
-	j.stays = distinctObjects(j.stays)
-	j.after = func(ctx context.Context, out *store.Outcome) error { h.await(ctx, lives, out); return nil }
+	pods, traps := h.heldPods(ctx, h.falling())
+	j.traps, j.stays = slices.Concat(j.traps, traps, h.jobTraps(a.Verb, h.work)), distinctObjects(j.stays)
+	awaited := slices.Concat(pods, lives, services) // what is held comes before what waits for it
+	j.after = func(ctx context.Context, out *store.Outcome) error { h.await(ctx, awaited, out); return nil }
 	return j, nil
 }
 
@@ -93,7 +97,7 @@ func (h *hand) removed() (out []held) {
 			continue
 		}
 		for _, pod := range p.pods {
-			out = append(out, held{object: objectOf("Pod", &pod.ObjectMeta, nil)})
+			out = append(out, heldPod(pod))
 		}
 	}
 	return out
@@ -171,7 +175,7 @@ func distinctObjects(list []store.Object) []store.Object {
 func blocking(live *unstructured.Unstructured) (store.Trap, bool) {
 	var waits []string
 	for _, f := range live.GetFinalizers() {
-		if f != metav1.FinalizerDeleteDependents {
+		if f != metav1.FinalizerDeleteDependents && !tracked(live, f) {
 			waits = append(waits, store.Clean(f, 120)+", "+owner(live, f))
 		}
 	}
@@ -205,45 +209,4 @@ func owner(live *unstructured.Unstructured, finalizer string) string {
 		return "of " + store.Clean(domain, 80)
 	}
 	return "by whom it does not say"
-}
-
-// awaitFor is how long a deletion is looked after before it is answered.
-const awaitFor = 2 * time.Second
-
-// await looks whether what was deleted is gone, and says what it waits for.
-func (h *hand) await(ctx context.Context, lives []*grip, out *store.Outcome) {
-	for end := time.Now().Add(awaitFor); ; {
-		var why store.Sentence
-		left := 0
-		for _, g := range lives {
-			live, err := h.get(ctx, g.gvr, g.object.Namespace, g.object.Name)
-			if apierrors.IsNotFound(err) || err == nil && live.GetUID() != g.live.GetUID() {
-				continue
-			}
-			left++
-			if err != nil {
-				why = store.Sentence(fmt.Sprintf("%s could not be looked at: %s.", g.name(), store.Clean(store.ErrorText(err), 300)))
-				continue
-			}
-			if t, ok := blocking(live); ok {
-				why = t.Why
-			}
-		}
-		if left == 0 {
-			out.Waits = ""
-			return
-		}
-		if why == "" {
-			why = store.Sentence(fmt.Sprintf("%d objects go when their pods have ended.", left))
-		}
-		out.Waits = why
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(200 * time.Millisecond):
-		}
-		if time.Now().After(end) {
-			return
-		}
-	}
 }

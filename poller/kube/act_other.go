@@ -157,7 +157,8 @@ func (h *hand) removeWork(a store.Action) (*job, error) {
 	p := pods[i]
 	g := &grip{held: held{object: objectOf("Pod", &p.ObjectMeta, nil)}, live: &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1"}}}
 	j := &job{reason: "WorkloadDeletedByTrackside", said: "deleted", about: g, steps: []step{h.deletingPod(p, "deleted")}}
-	if c := metav1.GetControllerOfNoCopy(p); c != nil {
+	_, job := h.jobOf(p)
+	if c := metav1.GetControllerOfNoCopy(p); c != nil && (job == nil || job.triesAgain) {
 		j.traps = append(j.traps, store.Trap{Code: "made-anew", Why: store.Sentence(fmt.Sprintf("%s %s owns the pod, and may make another at once.", store.Clean(c.Kind, 63), store.Clean(c.Name, 253)))})
 	}
 	return j, nil

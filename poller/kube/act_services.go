@@ -15,7 +15,7 @@ import (
 
 // services are those that lead to the pods of objects that go: the steps that delete the ones that lead to nothing else of their namespace,
 // and the ones that stay for what else they lead to. Where they cannot be listed there are none: they stay, and lead nowhere.
-func (h *hand) services(ctx context.Context, lives []*grip) (steps []step, stay []store.Object) {
+func (h *hand) services(ctx context.Context, lives []*grip) (gone []*grip, stay []store.Object) {
 	seen := map[string]bool{}
 	for _, g := range lives {
 		ns := g.object.Namespace
@@ -35,11 +35,14 @@ func (h *hand) services(ctx context.Context, lives []*grip) (steps []step, stay 
 			case h.leadsElsewhere(ctx, by, ns, lives):
 				stay = append(stay, store.Object{Kind: "Service", Namespace: ns, Name: s.GetName()})
 			default:
-				steps = append(steps, h.deleting("Service", ns, s.GetName(), s.GetUID(), metav1.DeletePropagationBackground, "deleted"))
+				s.SetKind("Service") // what is in a list need not say it
+				g := &grip{gvr: kinds["Service"], live: s}
+				g.object.Kind, g.object.Namespace, g.object.Name = "Service", ns, s.GetName()
+				gone = append(gone, g)
 			}
 		}
 	}
-	return steps, stay
+	return gone, stay
 }
 
 // leads reports whether a selector chooses pods of any of the objects.

@@ -25,6 +25,8 @@ type stub struct {
 	pod   bool                  // it stands for a pod
 	// ignored says that it is to be hidden, and what it owns with it.
 	ignored bool
+	// triesAgain says that it is a Job that makes its pods anew.
+	triesAgain bool
 }
 
 // notice is a Warning event reduced to what a verdict can use.
@@ -71,7 +73,9 @@ func (s *set) transform(obj any) (any, error) {
 	case *appsv1.ReplicaSet:
 		return stubOf(&o.ObjectMeta), nil
 	case *batchv1.Job:
-		return stubOf(&o.ObjectMeta), nil
+		job := stubOf(&o.ObjectMeta)
+		job.triesAgain = triesAgain(o)
+		return job, nil
 	case *corev1.Node:
 		return transformNode(o), nil
 	case *corev1.Event:
@@ -90,6 +94,7 @@ func (s *set) transformPod(p *corev1.Pod) any {
 	slim := &corev1.Pod{ObjectMeta: slimMeta(&p.ObjectMeta), Spec: slimSpec(&p.Spec), Status: p.Status}
 	slim.Spec.NodeName = intern(p.Spec.NodeName)
 	slim.GenerateName = s.markPod(p)
+	slim.Finalizers = slimFinalizers(p.Finalizers)
 	slimStatus(&slim.Status)
 	if slim.Spec.Hostname = intern(systems.FormatRequests(&p.Spec)); slim.Spec.Hostname == "" {
 		slim.Spec.Hostname = p.Spec.Hostname // it was slim already, or asks for nothing
@@ -173,6 +178,24 @@ func slimOwners(refs []metav1.OwnerReference) []metav1.OwnerReference {
 }
 
 var isController = true
+
+// tracking are the finalizers of nearly every pod that bears any: thousands share them.
+var tracking = []string{batchv1.JobTrackingFinalizer}
+
+// slimFinalizers keeps what a deletion will wait for.
+func slimFinalizers(f []string) []string {
+	if len(f) == 0 {
+		return nil
+	}
+	if len(f) == 1 && f[0] == tracking[0] {
+		return tracking
+	}
+	out := make([]string, len(f))
+	for i := range f {
+		out[i] = intern(f[i])
+	}
+	return out
+}
 
 // slimLabels keeps those that a system reads.
 func slimLabels(l map[string]string) map[string]string {

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"trackside/store"
 	"trackside/store/sqlite/internal/db"
 )
 
-// AddManifestLink keeps a link and its text. store.ErrInvalid for one that nobody could mean.
+// AddManifestLink keeps a link and its text. store.ErrInvalid for one that nobody could mean, store.ErrConflict where there is one of its ID.
 func (d *DB) AddManifestLink(ctx context.Context, l store.ManifestLink) error {
 	if err := l.Check(); err != nil {
 		return err
@@ -20,6 +23,9 @@ func (d *DB) AddManifestLink(ctx context.Context, l store.ManifestLink) error {
 		return q.PutManifestLink(ctx, db.PutManifestLinkParams{ID: l.ID, Hash: l.Hash, File: l.File, Cluster: l.Ref.Cluster, System: l.Ref.System, Namespace: l.Ref.Namespace,
 			Name: l.Ref.Name, Sha256: l.SHA256, Yaml: l.YAML, By: l.By, Made: l.Made.UnixMilli(), Expires: l.Expires.UnixMilli(), Single: number(l.Single)})
 	})
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
+		return fmt.Errorf("%w: there is a link %s", store.ErrConflict, l.ID)
+	}
 	return unavailable("record the link in", d.path, err)
 }
 

@@ -110,3 +110,19 @@ func TestDeadLinksLoseTheirTextAndAreForgotten(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+// The ID of a link is taken once: a form that is sent again makes no other.
+func TestALinkIsMadeOnce(t *testing.T) {
+	d := auditFile(t)
+	first, again := manifestLink("a", false), manifestLink("a", false)
+	again.Hash = []byte("another token's")
+	if err := d.AddManifestLink(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.AddManifestLink(t.Context(), again); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("again: %v", err)
+	}
+	if _, err := d.ManifestLink(t.Context(), again.Hash); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the other token leads to a link: %v", err)
+	}
+}
