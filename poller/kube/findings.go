@@ -189,7 +189,7 @@ func roomOf(s string) (r store.Room) {
 		}
 		switch l.Key {
 		case "cpu":
-			r.CPU = q.MilliValue()
+			r.CPU = systems.Milli(q)
 		case "memory":
 			r.Memory = q.Value()
 		case "gpu":
