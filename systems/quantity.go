@@ -29,6 +29,14 @@ func Milli(q resource.Quantity) int64 {
 	return q.MilliValue()
 }
 
+// Whole is an amount in whole units, rounded up, within the same bounds: Kubernetes' own Value makes nothing of 9e99.
+func Whole(q resource.Quantity) int64 {
+	if q.CmpInt64(math.MaxInt64) >= 0 {
+		return math.MaxInt64
+	}
+	return q.Value()
+}
+
 // ParseQuantity reads an amount of a resource that somebody wrote into an annotation or a form. What is none, or is one that nobody means, is
 // store.ErrInvalid.
 func ParseQuantity(s string) (resource.Quantity, error) {

@@ -38,8 +38,8 @@ func FuzzParseQuantity(f *testing.F) {
 			}
 			return
 		}
-		if q.Sign() > 0 && (Milli(q) <= 0 || q.Value() <= 0 || Milli(q) < q.Value()) {
-			t.Errorf("%q is %d, and %d thousandths", s, q.Value(), Milli(q))
+		if q.Sign() > 0 && (Milli(q) <= 0 || Whole(q) <= 0 || Milli(q) < Whole(q)) {
+			t.Errorf("%q is %d, and %d thousandths", s, Whole(q), Milli(q))
 		}
 		q.Cmp(one)
 		if _, err := resource.ParseQuantity(q.String()); err != nil {

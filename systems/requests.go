@@ -29,7 +29,7 @@ func (r Requests) atLeast(o Requests) Requests {
 // RequestsOf reads a list of resources; what it does not name is 0.
 func RequestsOf(l corev1.ResourceList) Requests {
 	gpu := l[ResourceGPU]
-	return Requests{Milli(*l.Cpu()), l.Memory().Value(), gpu.Value()}
+	return Requests{Milli(*l.Cpu()), Whole(*l.Memory()), Whole(gpu)}
 }
 
 // PodRequests is what the scheduler counts: all containers and sidecars together, or the largest init container while it runs.

@@ -191,9 +191,9 @@ func roomOf(s string) (r store.Room) {
 		case "cpu":
 			r.CPU = systems.Milli(q)
 		case "memory":
-			r.Memory = q.Value()
+			r.Memory = systems.Whole(q)
 		case "gpu":
-			r.GPU = q.Value()
+			r.GPU = systems.Whole(q)
 		}
 	}
 	return r
