@@ -1,10 +1,13 @@
 package accounts
 
 import (
+	"errors"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"trackside/store"
 )
@@ -75,6 +78,42 @@ func FuzzProxy(f *testing.F) {
 		for _, g := range who.Groups {
 			if strings.HasPrefix(g, reserved) || g == "" {
 				t.Errorf("group %q", g)
+			}
+		}
+	})
+}
+
+// FuzzGrants reads whatever a flag says of groups and roles. What is taken gives each group at least the role that was written, and no group more
+// than the highest one.
+func FuzzGrants(f *testing.F) {
+	f.Add("viewer=*", "operator=ops")
+	f.Add("admin=a=b", "viewer=a=b")
+	f.Add("root=x", "")
+	f.Add("nobody=x", "admin=")
+	f.Add("admin=\x00\n", "Admin=x")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		g, err := ParseGrants("--oidc-role", []string{one, two})
+		if err != nil {
+			if !errors.Is(err, store.ErrInvalid) || g != nil || strings.ContainsFunc(err.Error(), unicode.IsControl) {
+				t.Errorf("%q, %q: %v %q", one, two, g, err)
+			}
+			return
+		}
+		var again []string
+		for group, role := range g {
+			if group == "" || role < store.Viewer || role > store.Admin {
+				t.Errorf("%q, %q: %q is %s", one, two, group, role)
+			}
+			again = append(again, role.String()+"="+group)
+		}
+		if back, err := ParseGrants("--oidc-role", again); err != nil || !maps.Equal(back, g) {
+			t.Errorf("%v is written as %q and read as %v, %v", g, again, back, err)
+		}
+		for _, pair := range []string{one, two} {
+			word, group, _ := strings.Cut(pair, "=")
+			role, _ := store.ParseRole(word)
+			if g.roleOf([]string{group}) < role && group != "*" || g.roleOf(nil) != g["*"] {
+				t.Errorf("%q gives %s", pair, g.roleOf([]string{group}))
 			}
 		}
 	})

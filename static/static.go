@@ -140,9 +140,9 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// acceptsGzip reads Accept-Encoding as far as needed: gzip named and not refused with q=0.
+// acceptsGzip reads Accept-Encoding as far as needed: gzip named and not refused with q=0. Case does not matter in it (RFC 9110).
 func acceptsGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
+	for part := range strings.SplitSeq(strings.ToLower(header), ",") {
 		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
 		if strings.TrimSpace(name) != "gzip" {
 			continue

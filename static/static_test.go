@@ -53,9 +53,28 @@ func TestRefuses(t *testing.T) {
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", w.Code)
 	}
-	for header, want := range map[string]bool{"": false, "gzip": true, "br,gzip": true, "gzip;q=0": false, "x-gzip": false, "gzip; q=0.1": true} {
+	for header, want := range map[string]bool{"": false, "gzip": true, "br,gzip": true, "gzip;q=0": false, "x-gzip": false, "gzip; q=0.1": true, "GZIP": true, "gzip;Q=0": false} {
 		if acceptsGzip(header) != want {
 			t.Errorf("%q", header)
 		}
 	}
+}
+
+// FuzzAcceptsGzip reads whatever a client says that it accepts. Nobody gets gzip who does not name it, or refuses it first.
+func FuzzAcceptsGzip(f *testing.F) {
+	for _, s := range []string{"", "gzip", "GZIP;Q=0", "br;q=1.0, gzip;q=0.5, *;q=0", "gzip;q=NaN", "gzip;q=-1", "gzip;q=1e999", "gzip;;q=0", ",,;=", "gzip\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := acceptsGzip(s)
+		if got && !strings.Contains(strings.ToLower(s), "gzip") {
+			t.Errorf("%q accepts what it does not name", s)
+		}
+		if acceptsGzip("gzip;q=0,"+s) || acceptsGzip("gzip; Q=0.000 ,"+s) || !acceptsGzip("gzip,"+s) || !acceptsGzip("GZip;q=0.001,"+s) {
+			t.Errorf("before %q, gzip is not what it says", s)
+		}
+		if acceptsGzip("br, "+s) != got || acceptsGzip(s+", br;q=0") != got {
+			t.Errorf("%q is read otherwise beside another", s)
+		}
+	})
 }

@@ -14,6 +14,7 @@ const (
 	FieldName     FieldKind = "name"  // of an object: an RFC 1123 label
 	FieldImage    FieldKind = "image" // a container image with its tag or digest
 	FieldURL      FieldKind = "url"   // http or https
+	FieldPath     FieldKind = "path"  // that a runner is asked by HTTP
 	FieldNumber   FieldKind = "number"
 	FieldQuantity FieldKind = "quantity" // of a resource, such as 250m or 1Gi
 	FieldChoice   FieldKind = "choice"

@@ -12,8 +12,8 @@ var labelledManifest = &Manifest{
 		ownImage("image", "Image", "registry.example.com/team/runner:1.2.3", "With a tag of three numbers, or a digest, so that it never moves."),
 		{Name: "component", Label: "Component", Kind: store.FieldName, Default: "agent", Required: true, Group: groupRunner, Help: "What this part of the runner is called on the board."},
 		{Name: "port", Label: "Port", Kind: store.FieldNumber, Default: "8080", Min: 1024, Max: 65535, Required: true, Group: groupRunner, Help: "At which it answers; the board asks it too."},
-		{Name: "ready", Label: "Readiness path", Kind: store.FieldText, Default: "/ready", Required: true, Group: groupRunner, Help: "Answers 200 when it can take work."},
-		{Name: "live", Label: "Liveness path", Kind: store.FieldText, Default: "/healthz", Required: true, Group: groupRunner, Help: "Answers 200 unless it must be restarted."},
+		{Name: "ready", Label: "Readiness path", Kind: store.FieldPath, Default: "/ready", Required: true, Group: groupRunner, Help: "Answers 200 when it can take work."},
+		{Name: "live", Label: "Liveness path", Kind: store.FieldPath, Default: "/healthz", Required: true, Group: groupRunner, Help: "Answers 200 unless it must be restarted."},
 		replicasField(1, 100),
 	}, sizeFields("100m", "500m", "128Mi", "512Mi"), []store.ManifestField{
 		{Name: "runtimeClass", Label: "Runtime class", Kind: store.FieldName, Group: groupSecurity, Help: "A sandbox such as gvisor; blank for the cluster's default."},

@@ -134,6 +134,10 @@ func problemOf(f store.ManifestField, s string) string {
 		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || !plainText.MatchString(s) {
 			return "Write an address that begins with https:// or http://, without a password in it."
 		}
+	case store.FieldPath:
+		if !fitPath(s) {
+			return "Write a path that begins with one slash, such as /ready, without a scheme, a host, spaces or steps upwards."
+		}
 	case store.FieldNumber:
 		if n, err := strconv.ParseInt(s, 10, 32); err != nil || n < f.Min || n > f.Max {
 			return fmt.Sprintf("Write a whole number from %d to %d.", f.Min, f.Max)

@@ -26,7 +26,7 @@ func TestParseQuantity(t *testing.T) {
 
 // Any text is an amount that can be compared and written, or refused; none of it keeps the board busy.
 func FuzzParseQuantity(f *testing.F) {
-	for _, s := range []string{"250m", "512Mi", "1e-2147483647", "9e99", "-1E-99", "0.00000000001", "99999999999999999999.99999999999999999999Ei"} {
+	for _, s := range []string{"250m", "512Mi", "1e-2147483647", "9e99", "-1E-99", "9223372036854775807", "-9223372036854775808", "-0.5", "0.00000000001", "99999999999999999999.99999999999999999999Ei"} {
 		f.Add(s)
 	}
 	one := resource.MustParse("1")
@@ -38,9 +38,10 @@ func FuzzParseQuantity(f *testing.F) {
 			}
 			return
 		}
+		if q.Sign() > 0 && (Milli(q) <= 0 || Whole(q) <= 0 || Milli(q) < Whole(q)) {
+			t.Errorf("%q is %d, and %d thousandths", s, Whole(q), Milli(q))
+		}
 		q.Cmp(one)
-		q.Value()
-		q.MilliValue()
 		if _, err := resource.ParseQuantity(q.String()); err != nil {
 			t.Errorf("%q is written as %q", s, q.String())
 		}

@@ -147,8 +147,11 @@ func releaseState(v *View, set Object, server string) (state string, verdict sto
 	case status == nil || status.State.Running == nil:
 		return releaseRegistering, verdict
 	}
-	if raw, why := releaseBlind(&pod.Spec); why != "" && (c.Health == store.Healthy || c.Health == store.Unknown) {
+	if raw, why := releaseBlind(&pod.Spec, c); why != "" && (c.Health == store.Healthy || c.Health == store.Unknown) {
 		return releaseUnseen, store.Verdict{Health: store.Unknown, Raw: raw, Why: why}
+	}
+	if status.Ready && hidden(&pod.Spec) && answered(c) {
+		return releaseReady, verdict // the path is somebody's own: that it answers is said, and not that it proves a registration
 	}
 	if c.Reason == store.NoReason && slices.Contains(releaseWaits, c.Raw) {
 		return releaseLife(v, set, pod, c, server)
@@ -160,15 +163,21 @@ func releaseState(v *View, set Object, server string) (state string, verdict sto
 }
 
 // releaseBlind is why nothing can be seen of a runner whose container runs, in a word and in a sentence; both blank when it can.
-func releaseBlind(spec *corev1.PodSpec) (raw string, why store.Sentence) {
+func releaseBlind(spec *corev1.PodSpec, c store.Component) (raw string, why store.Sentence) {
 	switch {
 	case idling(spec):
 		return "DiagnosticMode", "runner is in diagnostic mode: its container only sleeps, and no runner works in it."
-	case spec.HostNetwork && !probedAt(spec):
+	case hidden(spec) && !answered(c):
 		return "HostNetwork", "runner uses its node's network, where the chart leaves out its probes: nothing shows whether it is registered."
 	}
 	return "", ""
 }
+
+// hidden reports whether a runner is where the chart leaves out its probes, and has none of its own either.
+func hidden(spec *corev1.PodSpec) bool { return spec.HostNetwork && !probedAt(spec) }
+
+// answered reports whether the runner's component answered our probe, which under hostNetwork an annotation declares.
+func answered(c store.Component) bool { return c.Probe.URL != "" && c.Probe.Problem == "" }
 
 func probedAt(spec *corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == releaseContainer && c.ReadinessProbe != nil })

@@ -144,6 +144,38 @@ func TestReleaseFacts(t *testing.T) {
 	}
 }
 
+// TestReleaseAnswersOnItsNodesNetwork: what an annotation has the board ask says how the runner is, where the chart leaves out its probes.
+func TestReleaseAnswersOnItsNodesNetwork(t *testing.T) {
+	answers := store.Verdict{Health: store.Healthy, Why: "runner answers its health probe."}
+	unproven := store.Verdict{Health: store.Healthy, Unproven: true, Why: "runner has run for 2 h."}
+	refused := store.Verdict{Health: store.Degraded, Raw: "ProbeFailed", Why: "runner fails its health probe: HTTP 503."}
+	idle := corev1.Container{Name: "runner", Command: []string{"sleep", "infinity"}}
+	for _, c := range []struct {
+		name  string
+		main  corev1.Container
+		probe store.Probe
+		given store.Verdict
+		state string
+		want  wantVerdict
+	}{
+		{"it answers", corev1.Container{Name: "runner"}, store.Probe{URL: "http://10.0.0.1:9686/ready", Status: 200}, answers, "ready", wantVerdict{store.Healthy, 0, "", "answers its health probe"}},
+		{"it has not been asked yet", corev1.Container{Name: "runner"}, store.Probe{}, unproven, "not seen", wantVerdict{store.Unknown, 0, "HostNetwork", "nothing shows whether it is registered"}},
+		{"it refuses", corev1.Container{Name: "runner"}, store.Probe{URL: "http://10.0.0.1:9686/ready", Status: 503, Problem: "HTTP 503"}, refused, "idle",
+			wantVerdict{store.Degraded, 0, "ProbeFailed", "fails its health probe"}},
+		{"it only sleeps, and another answers", idle, store.Probe{URL: "http://10.0.0.1:9686/ready", Status: 200}, answers, "not seen", wantVerdict{store.Unknown, 0, "DiagnosticMode", "only sleeps"}},
+	} {
+		pod := podIn("release-runner-0", "runner", true, ranSince(2*time.Hour))
+		pod.Spec = corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{c.main}}
+		v := releaseView(pod, pod.Spec, c.given)
+		v.Runner.Components[0].Probe = c.probe
+		systems.Release.Assess(v)
+		if got := factOf(v.Runner, "State"); got != c.state {
+			t.Errorf("%s: the state is %q, want %q", c.name, got, c.state)
+		}
+		c.want.check(t, c.name, v.Runner.Components[0].Verdict)
+	}
+}
+
 // Under hostNetwork another runner may hold the port, and a sleeping container has none.
 func TestReleaseIsProbedWhereAnAnswerProvesSomething(t *testing.T) {
 	for name, c := range map[string]struct {

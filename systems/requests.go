@@ -2,6 +2,7 @@ package systems
 
 import (
 	"fmt"
+	"math"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -9,9 +10,16 @@ import (
 // Requests are what a pod asks of its node: CPU in thousandths, memory in bytes, GPUs whole.
 type Requests struct{ MilliCPU, Memory, GPU int64 }
 
-// Plus adds two up.
+// Plus adds two up; what cannot be counted is the most that can.
 func (r Requests) Plus(o Requests) Requests {
-	return Requests{r.MilliCPU + o.MilliCPU, r.Memory + o.Memory, r.GPU + o.GPU}
+	return Requests{sum(r.MilliCPU, o.MilliCPU), sum(r.Memory, o.Memory), sum(r.GPU, o.GPU)}
+}
+
+func sum(a, b int64) int64 {
+	if b > 0 && a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 func (r Requests) atLeast(o Requests) Requests {
@@ -21,7 +29,7 @@ func (r Requests) atLeast(o Requests) Requests {
 // RequestsOf reads a list of resources; what it does not name is 0.
 func RequestsOf(l corev1.ResourceList) Requests {
 	gpu := l[ResourceGPU]
-	return Requests{l.Cpu().MilliValue(), l.Memory().Value(), gpu.Value()}
+	return Requests{Milli(*l.Cpu()), Whole(*l.Memory()), Whole(gpu)}
 }
 
 // PodRequests is what the scheduler counts: all containers and sidecars together, or the largest init container while it runs.

@@ -1,6 +1,7 @@
 package systems_test
 
 import (
+	"math"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,8 @@ func TestWhatAPodAsksFor(t *testing.T) {
 		{"all containers together", corev1.PodSpec{Containers: []corev1.Container{asking("250m", "1Gi"), asking("250m", "1Gi")}}, systems.Requests{MilliCPU: 500, Memory: 2 << 30}},
 		{"a large init container", corev1.PodSpec{InitContainers: []corev1.Container{asking("2", "1Mi")}, Containers: []corev1.Container{asking("1", "2Mi")}}, systems.Requests{MilliCPU: 2000, Memory: 2 << 20}},
 		{"a sidecar", corev1.PodSpec{InitContainers: []corev1.Container{sidecar, asking("1", "5Mi")}, Containers: []corev1.Container{asking("500m", "20Mi")}}, systems.Requests{MilliCPU: 1100, Memory: 30 << 20}},
+		{"more than can be counted", corev1.PodSpec{Containers: []corev1.Container{asking("9223372036854775807", "9223372036854775807"), asking("1", "1Mi")}},
+			systems.Requests{MilliCPU: math.MaxInt64, Memory: math.MaxInt64}},
 		{"GPUs", corev1.PodSpec{Containers: []corev1.Container{gpu}}, systems.Requests{MilliCPU: 1000, Memory: 1 << 30, GPU: 2}},
 	} {
 		if got := systems.PodRequests(&c.spec); got != c.want {

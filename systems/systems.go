@@ -212,8 +212,8 @@ func (s *System) ProbeOf(pod Object, component string) (Probe, bool, error) {
 	return Probe{path, port}, err == nil, err
 }
 
-// fitPath reports whether an annotation is a path that asks the pod and nobody else: behind a proxy that resolves "..", one that
-// climbs would ask the API server itself. It also stands in sentences, so it holds nothing that a sentence may not.
+// fitPath reports whether an annotation, or what a form was given, is a path that asks the pod and nobody else: behind a proxy that
+// resolves "..", one that climbs would ask the API server itself. It also stands in sentences, so it holds nothing that a sentence may not.
 func fitPath(path string) bool {
 	u, err := url.ParseRequestURI(path)
 	return err == nil && path[0] == '/' && !strings.HasPrefix(path, "//") && len(path) <= 1024 &&

@@ -250,22 +250,27 @@ type linkView struct {
 
 func (m ManifestLinksModel) links() (out []linkView) {
 	for _, l := range m.Links {
-		v := linkView{mark: mark{"h", "lives"}, ID: l.ID, File: store.Clean(l.File, nameLimit), By: store.Clean(l.By, nameLimit), Place: place(l.Ref), SHA: short(l.SHA256), Made: l.Made, Expires: l.Expires,
+		v := linkView{mark: mark{"h", linkLives}, ID: l.ID, File: store.Clean(l.File, nameLimit), By: store.Clean(l.By, nameLimit), Place: place(l.Ref), SHA: short(l.SHA256), Made: l.Made, Expires: l.Expires,
 			LastUsed: l.LastUsed, Uses: plural(int(l.Uses), "use"), Lives: true}
 		if l.Single {
 			v.Uses += ", single"
 		}
-		if l.Dead(m.Now) != "" {
-			v.mark, v.Lives = mark{"x", endWord(l)}, false
+		if state := LinkState(l, m.Now); state != linkLives {
+			v.mark, v.Lives = mark{"x", state}, false
 		}
 		out = append(out, v)
 	}
 	return out
 }
 
-// endWord says in a word how a link ended.
-func endWord(l store.ManifestLink) string {
+// linkLives is the state of a link that hands out its manifest.
+const linkLives = "lives"
+
+// LinkState says in a word whether a link lives at a time, or how it ended: lives, revoked, used or expired.
+func LinkState(l store.ManifestLink, now time.Time) string {
 	switch {
+	case l.Dead(now) == "":
+		return linkLives
 	case !l.Revoked.IsZero():
 		return "revoked"
 	case l.Single && l.Uses > 0:

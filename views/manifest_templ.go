@@ -1478,7 +1478,7 @@ func ManifestLinksPage(m ManifestLinksModel) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 135, "<main><h1>Manifests</h1><p class=\"lead\">New runners are written here and handed out by links. Those of all healthy runners come as one archive.</p><p class=\"starts\"><a class=\"button\" href=\"/manifests/new\">New manifest</a> <a class=\"button\" href=\"/manifests/archive\" download>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 135, "<main><h1>Manifests</h1><p class=\"lead\">New runners are written here and handed out by links. Those of all healthy runners come as one archive. The links as <a href=\"/manifests.json\">JSON</a> or <a href=\"/manifests.csv\">CSV</a>.</p><p class=\"starts\"><a class=\"button\" href=\"/manifests/new\">New manifest</a> <a class=\"button\" href=\"/manifests/archive\" download>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -92,22 +92,40 @@ type tokenRow struct {
 // rows are the tokens that count, newest first, and then those that do not.
 func (m TokensModel) rows() []tokenRow {
 	var out []tokenRow
-	for _, t := range m.Tokens {
+	for _, t := range TokensInOrder(m.Tokens, m.Now) {
 		r := tokenRow{ID: t.ID, Name: store.Clean(t.Name, nameLimit), Kind: kindWord(t.Kind), Role: t.Role.String(), By: store.Clean(t.By, nameLimit),
 			Created: t.Created, Used: t.Used, Expires: t.Expires}
-		switch {
-		case !t.Revoked.IsZero():
-			r.State = "revoked"
-		case !t.Counts(m.Now):
-			r.State = "expired"
+		if state := TokenState(t, m.Now); state != tokenCounts {
+			r.State = state
 		}
 		out = append(out, r)
 	}
-	slices.SortStableFunc(out, func(a, b tokenRow) int {
-		if (a.State == "") != (b.State == "") {
-			if a.State == "" {
-				return -1
-			}
+	return out
+}
+
+// tokenCounts is the state of a token that lets in.
+const tokenCounts = "counts"
+
+// TokenState says in a word whether a token counts at a time, or how it ended: counts, revoked or expired.
+func TokenState(t store.Token, now time.Time) string {
+	switch {
+	case !t.Revoked.IsZero():
+		return "revoked"
+	case !t.Counts(now):
+		return "expired"
+	}
+	return tokenCounts
+}
+
+// TokensInOrder are tokens in the order of their page: those that count at a time, newest first, and then those that do not.
+func TokensInOrder(all []store.Token, now time.Time) []store.Token {
+	out := slices.Clone(all)
+	slices.SortStableFunc(out, func(a, b store.Token) int {
+		first, then := TokenState(a, now) == tokenCounts, TokenState(b, now) == tokenCounts
+		switch {
+		case first && !then:
+			return -1
+		case then && !first:
 			return 1
 		}
 		return b.Created.Compare(a.Created)

@@ -350,7 +350,7 @@ func TokensPage(m TokensModel) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<main class=\"tokens\"><h1>Tokens</h1><p class=\"lead\">A token lets a program ask and act with <code>Authorization: Bearer</code>, or lets a wall screen look.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<main class=\"tokens\"><h1>Tokens</h1><p class=\"lead\">A token lets a program ask and act with <code>Authorization: Bearer</code>, or lets a wall screen look. This list as <a href=\"/tokens.json\">JSON</a> or <a href=\"/tokens.csv\">CSV</a>.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -121,10 +121,28 @@ func crossOrigin() echo.MiddlewareFunc {
 				return next(c)
 			}
 			if err := check.Check(c.Request()); err != nil {
-				return fmt.Errorf("%w: the request came from a page of another site", store.ErrForbidden)
+				return errOtherSite
 			}
 			return next(c)
 		}
+	}
+}
+
+var errOtherSite = fmt.Errorf("%w: the request came from a page of another site", store.ErrForbidden)
+
+// fromHere refuses what another site's page asks of an address that acts although its method is said to be safe, as a runner's control channel is:
+// an EventSource of any page could open one, and end the runner's own.
+func fromHere(next echo.HandlerFunc) echo.HandlerFunc {
+	check := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			r = &http.Request{Method: http.MethodPost, Host: r.Host, URL: r.URL, Header: r.Header}
+			if check.Check(r) != nil {
+				return errOtherSite
+			}
+		}
+		return next(c)
 	}
 }
 

@@ -33,7 +33,11 @@ func router(rt routing, all []Route) http.Handler {
 	// From the outside in. All of it comes before routing, so that an address without a route gets it too.
 	e.Pre(rt.identify, rt.record, rt.recoverPanic, secure, rt.checkHost, crossOrigin(), rt.recognise)
 	for _, r := range all {
-		e.Match(r.Methods, r.Path, allow(r.Need, r.handler))
+		f := allow(r.Need, r.handler)
+		if r.Acts {
+			f = fromHere(f)
+		}
+		e.Match(r.Methods, r.Path, f)
 	}
 	return http.MaxBytesHandler(e, maxBody)
 }

@@ -123,7 +123,8 @@ func New(o Options) (*Server, error) {
 		Log: s.log, Streams: streams, Reports: o.Reports, PublicURL: public})
 	m.watch(s.handlers.Stats)
 	feed, _ := o.History.(api.Feed)
-	s.api = api.New(api.Options{Live: o.Live, Feed: feed, Failures: o.Failures, Actions: o.Actions, Audit: o.Audit, Links: s.links(), Systems: o.Systems, Log: s.log})
+	s.api = api.New(api.Options{Live: o.Live, Feed: feed, Failures: o.Failures, Actions: o.Actions, Audit: o.Audit, Links: s.links(),
+		ManifestLinks: o.Manifests.Links, Tokens: o.Accounts, Systems: o.Systems, Log: s.log})
 	rt := routing{handlers: s.handlers, api: s.api, log: s.log, metrics: m, version: o.Version, hosts: hostsFor(s.boardLn.Addr(), o.Listen, public)}
 	base, unbase := context.WithCancel(context.Background())
 	s.unbase = unbase

@@ -52,6 +52,9 @@ type Options struct {
 	Audit   handlers.Audit
 	// Links is nil for a board that hands out no manifests.
 	Links Links
+	// ManifestLinks and Tokens are what was handed out; nil for a board that hands out none.
+	ManifestLinks ManifestLinks
+	Tokens        Tokens
 	// Systems are the runner systems there are, for filters.
 	Systems []string
 	// Beat is how long a stream may be quiet before it carries a comment: 2 s where it is 0.

@@ -113,6 +113,8 @@ func listOperations() (out []Operation) {
 		{"/versions", "", "versions", "Which runner runs which versions.", store.Viewer, fleetParams, Versions{}, (*API).Versions},
 		{"/place", "", "place", "Which runners could host a workload.", store.Viewer, placeParams, Placements{}, (*API).Place},
 		{"/audit", "", "audit", "Who did what, newest first.", store.Operator, auditParams, Audit{}, (*API).Audit},
+		{"/manifests", "", "manifests", "Links to manifests, newest first, without their addresses.", store.Operator, nil, ManifestLinkList{}, (*API).ManifestLinks},
+		{"/tokens", "", "tokens", "Tokens of programs and wall screens, without what is secret of them.", store.Admin, nil, TokenList{}, (*API).Tokens},
 	} {
 		if l.api != "" {
 			out = append(out, get(l.api, l.id, l.summary, l.need, l.query, l.answer, typeJSON, l.handler))

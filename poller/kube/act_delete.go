@@ -201,11 +201,11 @@ func owner(live *unstructured.Unstructured, finalizer string) string {
 		if f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
-		if _, ok := fields.Metadata.Finalizers[`v:"`+finalizer+`"`]; ok {
+		if _, ok := fields.Metadata.Finalizers[`v:"`+finalizer+`"`]; ok && store.Clean(f.Manager, 80) != "" {
 			return "set by " + store.Clean(f.Manager, 80)
 		}
 	}
-	if domain, _, ok := strings.Cut(finalizer, "/"); ok {
+	if domain, _, ok := strings.Cut(finalizer, "/"); ok && store.Clean(domain, 80) != "" {
 		return "of " + store.Clean(domain, 80)
 	}
 	return "by whom it does not say"

@@ -193,11 +193,11 @@ func roomOf(s string) (r store.Room) {
 		}
 		switch l.Key {
 		case "cpu":
-			r.CPU = q.MilliValue()
+			r.CPU = systems.Milli(q)
 		case "memory":
-			r.Memory = q.Value()
+			r.Memory = systems.Whole(q)
 		case "gpu":
-			r.GPU = q.Value()
+			r.GPU = systems.Whole(q)
 		}
 	}
 	return r

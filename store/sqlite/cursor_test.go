@@ -1,10 +1,14 @@
 package sqlite
 
 import (
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"trackside/store"
+	"trackside/store/sqlite/internal/db"
 )
 
 // FuzzCursor reads whatever stands for a page of transitions. A page's own address is read as that page.
@@ -33,5 +37,28 @@ func FuzzColumns(f *testing.F) {
 		list[store.Finding](s)
 		list[store.Fact](s)
 		list[store.Workload](s)
+	})
+}
+
+// FuzzKept reads back whatever a hand may have written for an action: what cannot be read is without its verb, so that nobody does it again.
+func FuzzKept(f *testing.F) {
+	whole := text(store.Action{Key: "k", Verb: store.VerbDisable, Ref: store.Ref{Cluster: "eu", Name: "a"}, Note: "x", At: time.Unix(1, 0).UTC()})
+	for _, s := range [][2]string{{whole, text(store.Outcome{ID: 7, Waits: "It drains."})}, {`{"Verb":"delete","Key":3}`, `{"ID":"x"}`}, {"", ""}, {"null", "null"}, {whole[:40], "[]"}} {
+		f.Add(s[0], s[1], `["a"]`, "operator")
+	}
+	f.Fuzz(func(t *testing.T, action, outcome, groups, role string) {
+		x := db.Audit{ID: 5, Key: sql.NullString{String: "k", Valid: true}, Action: action, Outcome: outcome, Groups: groups, Role: role}
+		k := keptOf(x)
+		var whole store.Action
+		if json.Unmarshal([]byte(action), &whole) != nil && k.Action.Verb != "" {
+			t.Errorf("%q is half read: %+v", action, k.Action)
+		}
+		if k.Outcome.ID != 5 || k.Entry.ID != 5 || k.Entry.By.Role > store.Admin {
+			t.Errorf("%+v", k)
+		}
+		x.Action, x.Outcome = text(k.Action), text(k.Outcome)
+		if again := keptOf(x); text(again) != text(k) {
+			t.Errorf("%s is read again as %s", text(k), text(again))
+		}
 	})
 }

@@ -175,8 +175,14 @@ func TestWhatIsWrongWithAForm(t *testing.T) {
 		"no image":     {"image", "not an image", "no image"},
 		"root":         {"user", "0", "from 1"},
 		"too long":     {"ready", "/" + strings.Repeat("x", 600), "500 is the most"},
-		"control":      {"ready", "/a\x00b", "Control characters"},
-		"a line break": {"ready", "/a\nb: c", "Control characters"},
+		"control":      {"component", "a\x00b", "lower-case letters"},
+		"no slash":     {"ready", "ready", "begins with one slash"},
+		"a scheme":     {"ready", "http://evil/ready", "begins with one slash"},
+		"a host":       {"live", "//evil/healthz", "begins with one slash"},
+		"a space":      {"live", "/a b", "begins with one slash"},
+		"upwards":      {"ready", "/../secrets", "begins with one slash"},
+		"not a path":   {"ready", "/a\x00b", "begins with one slash"},
+		"a line break": {"ready", "/a\nb: c", "begins with one slash"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := manifests.Draft(store.ManifestAsk{System: "labelled", Values: map[string]string{"image": "r/x:1.2.3", c.field: c.value}})
@@ -192,6 +198,21 @@ func TestWhatIsWrongWithAForm(t *testing.T) {
 	for _, ask := range []store.ManifestAsk{{System: "nonesuch"}, {System: "labelled", Values: map[string]string{"nonesuch": "1"}}} {
 		if _, err := manifests.Draft(ask); !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "nonesuch") {
 			t.Errorf("%+v: %v", ask, err)
+		}
+	}
+}
+
+// What a form takes for a path, the board can ask: of every system, the manifest's objects declare probes that are read back.
+func TestAPathOfAFormCanBeAsked(t *testing.T) {
+	for _, path := range []string{"/", "/ready?deep=1", "/v1.2/..ready", "/a%20b", "/é"} {
+		d, err := manifests.Draft(store.ManifestAsk{System: "labelled", Values: map[string]string{"image": "r/x:1.2.3", "ready": path}})
+		if err != nil || len(d.Problems) > 0 {
+			t.Errorf("%s: %v, %+v", path, err, d.Problems)
+			continue
+		}
+		pod := systems.Object{Annotations: map[string]string{systems.AnnotationProbePath: path, systems.AnnotationProbePort: "8080"}}
+		if p, ok, err := systems.Labelled.ProbeOf(pod, "agent"); err != nil || !ok || p.Path != path {
+			t.Errorf("%s: %+v %v %v", path, p, ok, err)
 		}
 	}
 }

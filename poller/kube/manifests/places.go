@@ -116,7 +116,7 @@ func another(f store.ManifestField, value string) string {
 				return c
 			}
 		}
-	case store.FieldText, store.FieldName, store.FieldImage, store.FieldURL:
+	case store.FieldText, store.FieldName, store.FieldImage, store.FieldURL, store.FieldPath:
 	}
 	return value + "x"
 }
