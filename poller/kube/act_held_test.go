@@ -22,7 +22,7 @@ import (
 func finalized(m metav1.Object, finalizer, manager string) {
 	m.SetFinalizers([]string{finalizer})
 	m.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1",
-		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:finalizers":{"v:\"` + finalizer + `\"":{}}}}`)}}})
+		FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:finalizers":{"v:\"` + finalizer + `\"":{}}}}`)}})
 }
 
 // keepFinalized has the hands' API server delete as a real one does: what bears a finalizer stays.
@@ -30,10 +30,7 @@ func keepFinalized(dyn *dynamicfake.FakeDynamicClient) {
 	dyn.PrependReactor("delete", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		d := a.(clienttesting.DeleteAction)
 		o, err := dyn.Tracker().Get(d.GetResource(), d.GetNamespace(), d.GetName())
-		if err != nil {
-			return false, nil, nil
-		}
-		return len(o.(metav1.Object).GetFinalizers()) > 0, nil, nil
+		return err == nil && len(o.(metav1.Object).GetFinalizers()) > 0, nil, nil
 	})
 }
 
