@@ -390,7 +390,7 @@ func NewActMenu(r *store.Runner, now time.Time) ActMenu {
 	if r.Requested == store.Deleting {
 		return m
 	}
-	if slices.ContainsFunc(r.Components, func(c store.Component) bool { return !bodiless(&c) }) {
+	if slices.ContainsFunc(r.Components, func(c store.Component) bool { return restartable(&c) }) {
 		m.links = slices.Insert(m.links, len(m.links)-1, newActLink(r.Ref, store.VerbRestart, ""))
 	}
 	if len(r.Workloads) > 0 {

@@ -147,3 +147,19 @@ func TestAPlanWithoutWorkSaysWhoseIsLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// Only what can be rolled out anew is offered to be.
+func TestOnlyWorkloadsOfTheClusterAreRestarted(t *testing.T) {
+	for kind, want := range map[string]bool{"Deployment": true, "StatefulSet": true, "Pod": false, "CronJob": false, "": false} {
+		r := storyHealthy(1)[0]
+		r.Components = []store.Component{{Name: "agent", Kind: kind, Object: "agent", Image: "agent:1", Desired: 1, Ready: 1, Verdict: well()}}
+		m := NewRunnerModel(store.NewSnapshot(nil, nil, StoryTime), r, nil, StoryTime)
+		m.Frame.Acts = true
+		if html := render(t, RunnerPage(m)); strings.Contains(html, "Restart…") != want {
+			t.Errorf("the page offers to restart a %q: %t", kind, !want)
+		}
+		if html := render(t, ActMenuPage(NewActMenu(r, StoryTime))); strings.Contains(html, "Restart") != want {
+			t.Errorf("the menu offers to restart a %q: %t", kind, !want)
+		}
+	}
+}

@@ -130,6 +130,11 @@ func bodiless(c *store.Component) bool {
 	return c.Image == "" && c.Desired == 0 && c.Ready == 0
 }
 
+// restartable reports whether a component can be rolled out anew: a process that reports itself, a pod of its own and a schedule cannot.
+func restartable(c *store.Component) bool {
+	return (c.Kind == "Deployment" || c.Kind == "StatefulSet") && !bodiless(c)
+}
+
 // restarts words the restarts of a component's pods.
 func restarts(c *store.Component) string {
 	if bodiless(c) {

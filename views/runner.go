@@ -130,7 +130,7 @@ func NewRunnerModel(s *store.Snapshot, r *store.Runner, history []store.Event, n
 	}
 	for i := range r.Components {
 		c := newComponent(&r.Components[i])
-		if !bodiless(&r.Components[i]) && r.Requested != store.Deleting {
+		if restartable(&r.Components[i]) && r.Requested != store.Deleting {
 			c.Restart = newActLink(r.Ref, store.VerbRestart, r.Components[i].Name)
 		}
 		m.components = append(m.components, c)
