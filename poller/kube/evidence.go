@@ -213,7 +213,22 @@ func (o *observation) cause(pod *corev1.Pod, w *store.Workload) string {
 			m = unwrap(e.message)
 		}
 	}
+	if w.Raw == "CrashLoopBackOff" { // the kubelet says only how long it waits; why is what the program said last
+		m = firstOf(lastWords(pod, w.Container), m)
+	}
 	return strings.ReplaceAll(m, pod.Name, "<pod>")
+}
+
+// lastWords is what a container's program said when it last ended; blank when it said nothing.
+func lastWords(pod *corev1.Pod, container string) string {
+	for i := range pod.Status.ContainerStatuses {
+		if s := &pod.Status.ContainerStatuses[i]; s.Name == container {
+			if t := lastExit(s); t != nil {
+				return t.Message
+			}
+		}
+	}
+	return ""
 }
 
 // proof writes down what the caches know of a pod.

@@ -107,6 +107,24 @@ func TestEvidenceIsTakenWithTheFailure(t *testing.T) {
 	})
 }
 
+// Crash loops are one cause when the programs said the same, whatever they are called and however long the kubelet waits.
+func TestTheCauseOfACrashLoopIsWhatTheProgramSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		objects := labelledRunner("edge", 1)
+		b := newBoard(t, Config{}, nil, objects...)
+		defer b.end()
+		pod := crashing(objects[2].(*corev1.Pod))
+		s := &pod.Status.ContainerStatuses[0]
+		s.State.Waiting.Message = "back-off 5m0s restarting failed container=main pod=edge_ns(0b0ff6a6)"
+		s.LastTerminationState.Terminated.Message = "fatal: dial tcp 10.96.14.3:4222: connection refused"
+		b.updatePod(pod)
+		b.look()
+		if got := b.taken(); len(got) != 1 || !strings.Contains(got[0].Fingerprint, "dial tcp <ip>") || strings.Contains(got[0].Fingerprint, "back-off") {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestEvidenceOfEachFailureOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		objects := labelledRunner("edge", 1)
