@@ -25,6 +25,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if shots := os.Getenv("SHOTS"); shots != "" {
+		if err := os.MkdirAll(shots, 0o755); err != nil {
+			return fail(err)
+		}
+	}
 	dir, err := os.MkdirTemp("", "ts-board-")
 	if err != nil {
 		return fail(err)

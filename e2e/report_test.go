@@ -349,7 +349,6 @@ func TestReportShots(t *testing.T) {
 		t.Log("no folder is named by SHOTS: nothing is drawn")
 		return
 	}
-	must(t, os.MkdirAll(dir, 0o755))
 	b := startReporting(t, "--report-late", "6s", "--report-lost", "12s")
 	ctx := t.Context()
 	join := func(name string, self map[string]any) *client.Runner {

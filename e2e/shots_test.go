@@ -58,7 +58,6 @@ func TestShots(t *testing.T) {
 		t.Log("no folder is named by SHOTS: nothing is drawn")
 		return
 	}
-	must(t, os.MkdirAll(dir, 0o755))
 	c := ownCluster(t, "--fleet")
 	b := rig.StartBoard(t, c.Kubeconfig)
 	well := rig.StartBoard(t, c.Kubeconfig, "--namespace", "ci,edge,gpu,builds,platform,platform-2")

@@ -214,7 +214,6 @@ func TestSignInShots(t *testing.T) {
 		t.Log("no folder is named by SHOTS: nothing is drawn")
 		return
 	}
-	must(t, os.MkdirAll(dir, 0o755))
 	b, _ := signInBoard(t)
 	b.AddUser(t, "ada.lovelace@example.com", "admin", passphrase)
 	for theme := range themes {
