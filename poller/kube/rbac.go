@@ -64,7 +64,7 @@ func LogRules() []rbacv1.PolicyRule {
 func ActRules() []rbacv1.PolicyRule {
 	g := grants{}
 	g.add("", "events", "create")
-	g.add("", "services", "list", "delete")
+	g.add("", "services", "get", "list", "delete")
 	g.add("", "pods", "get", "delete")
 	g.kind(scalerKind, "list", "get", "delete")
 	for _, kind := range []string{"Deployment", "StatefulSet", "CronJob"} {
