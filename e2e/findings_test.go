@@ -243,7 +243,7 @@ func TestPlace(t *testing.T) {
 	}
 	for name, want := range map[string][2]string{
 		"fits": {"yes", "It offers all that was asked."}, "acme": {"yes", "It offers all"},
-		"silent": {"maybe", "It says nothing of its scope, labels, capabilities and CPU and memory."},
+		"silent": {"maybe", "It says nothing of its scope, labels, capabilities, CPU and memory."},
 		"other":  {"no", "1 scope It takes workloads of the organization umbrella, not of acme."},
 		"abroad": {"no", "2 labels Its label region is us; eu is asked."},
 		"bare":   {"no", "3 capabilities It lacks the capability docker; it has none."},

@@ -68,8 +68,11 @@ func (s *Snapshot) Place(n Need) []Placement {
 	return out
 }
 
-// answer is what one step says of a runner: a refusal, or that it says nothing.
-type answer struct{ refused, unknown string }
+// answer is what one step says of a runner: a refusal, or what it says nothing of.
+type answer struct {
+	refused string
+	unknown []string
+}
 
 func (n Need) at(r *Runner) Placement {
 	answers := []struct {
@@ -82,11 +85,11 @@ func (n Need) at(r *Runner) Placement {
 		if a.refused != "" {
 			return Placement{Runner: r, Fit: FitNo, Step: a.step, Why: a.refused}
 		}
-		if a.unknown != "" {
+		if len(a.unknown) > 0 {
 			if len(unknown) == 0 {
 				p.Step = a.step
 			}
-			unknown = append(unknown, a.unknown)
+			unknown = append(unknown, a.unknown...)
 		}
 	}
 	if len(unknown) > 0 {
@@ -108,7 +111,7 @@ func (n Need) scope(r *Runner) answer {
 	case n.Scope.Kind == "":
 		return answer{}
 	case have.Kind == "":
-		return answer{unknown: "scope"}
+		return answer{unknown: []string{"scope"}}
 	case have.Kind == ScopeCluster || have == n.Scope:
 		return answer{}
 	case n.Scope.Kind == ScopeCluster:
@@ -122,7 +125,7 @@ func (n Need) labels(r *Runner) answer {
 		return answer{}
 	}
 	if r.Offer.Labels == nil {
-		return answer{unknown: "labels"}
+		return answer{unknown: []string{"labels"}}
 	}
 	for _, l := range n.Labels {
 		i := slices.IndexFunc(r.Offer.Labels, func(x Label) bool { return x.Key == l.Key })
@@ -148,7 +151,7 @@ func (n Need) capabilities(r *Runner) answer {
 		return answer{}
 	}
 	if r.Offer.Capabilities == nil {
-		return answer{unknown: "capabilities"}
+		return answer{unknown: []string{"capabilities"}}
 	}
 	var lacks []string
 	for _, c := range n.Capabilities {
@@ -187,7 +190,7 @@ func (n Need) requests(r *Runner) answer {
 	case len(over) > 0:
 		return answer{refused: strings.Join(over, "; ") + "."}
 	case len(unknown) > 0:
-		return answer{unknown: and(unknown)}
+		return answer{unknown: unknown}
 	}
 	return answer{}
 }

@@ -43,7 +43,7 @@ func TestPlaceAsksInOrder(t *testing.T) {
 		{"nobody knows how it is", func(r *store.Runner, _ *store.Need) { r.Health = store.Unknown }, store.FitMaybe, store.StepService, "It offers all that was asked. Whether it works now is not known."},
 		{"silent, and nobody knows how it is", func(r *store.Runner, _ *store.Need) { r.Health, r.Offer.Capabilities = store.Unknown, nil }, store.FitMaybe, store.StepCapabilities, "of its capabilities. Whether it works now is not known."},
 		{"silent of its capabilities", func(r *store.Runner, _ *store.Need) { r.Offer.Capabilities = nil }, store.FitMaybe, store.StepCapabilities, "It says nothing of its capabilities."},
-		{"silent of everything", func(r *store.Runner, _ *store.Need) { r.Offer = store.Offer{} }, store.FitMaybe, store.StepScope, "It says nothing of its scope, labels, capabilities and CPU, memory and GPUs."},
+		{"silent of everything", func(r *store.Runner, _ *store.Need) { r.Offer = store.Offer{} }, store.FitMaybe, store.StepScope, "It says nothing of its scope, labels, capabilities, CPU, memory and GPUs."},
 		{"silent, and refusing", func(r *store.Runner, _ *store.Need) { r.Offer.Scope, r.Offer.Labels = store.Scope{}, []store.Label{} }, store.FitNo, store.StepLabels, ""},
 		{"nothing is asked of one that is silent", func(r *store.Runner, n *store.Need) { r.Offer, *n = store.Offer{}, store.Need{} }, store.FitYes, "", ""},
 	} {
