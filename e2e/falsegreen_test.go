@@ -53,8 +53,6 @@ var falseGreens = []falseGreen{
 		health: "unknown", why: `runner has run for \d+ s with a readiness probe that always passes; it counts as healthy after 10 min \(3 of 3 pods\)`},
 	{incident: "plue-runtimeclass", system: "plue", namespace: "workflows", runner: "runner-standby-pool",
 		health: "unhealthy", reason: "Start failed", why: `warm-pool cannot create its pods: the cluster has no RuntimeClass gvisor\.`, facts: `0 available of 3 wanted`},
-	{incident: "unschedulable", system: "plue", namespace: "workflows", runner: "runner-standby-pool",
-		health: "degraded", why: `cannot be scheduled: 0/\d+ nodes are available.*grace ends in`},
 	{incident: "plue-deadline", system: "plue", namespace: "workflows", runner: "runner-standby-pool", claims: readyPods("workflows", "app=runner-standby", 3),
 		health: "degraded", reason: "Runtime lost", why: `is lost \(DeadlineExceeded\): Pod was active on the node longer than the specified deadline`},
 	{incident: "release-diagnostic", system: "release", namespace: "digitalai", runner: "release-runner-1", claims: readyPods("digitalai", "app=release-runner", 2),
