@@ -27,7 +27,7 @@ func address(t *testing.T, srv *httptest.Server) (podAddress, systems.Probe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return podAddress{"ns", "pod", host}, systems.Probe{Path: "/health", Port: int32(n)}
+	return podAddress{namespace: "ns", name: "pod", ip: host}, systems.Probe{Path: "/health", Port: int32(n)}
 }
 
 func askPod(t *testing.T, srv *httptest.Server, timeout time.Duration) answer {
@@ -160,13 +160,13 @@ func TestAProbeThroughTheAPIServer(t *testing.T) {
 		{"the API server has lost its store", 500, `{"kind":"Status","message":"etcdserver: leader changed"}`, false, true, "500 Internal"},
 	} {
 		code, body = c.code, c.body
-		a := ask.ask(t.Context(), podAddress{"ns", "pod", ""}, systems.Probe{Path: "/health", Port: 8080})
+		a := ask.ask(t.Context(), podAddress{namespace: "ns", name: "pod"}, systems.Probe{Path: "/health", Port: 8080})
 		if a.denied != c.denied || a.onWay != c.onWay || !c.denied && (!strings.Contains(a.problem(0), c.want) || (a.problem(0) == "") != (c.want == "")) {
 			t.Errorf("%s: denied %t, on the way %t, problem %q", c.name, a.denied, a.onWay, a.problem(0))
 		}
 	}
 	srv.Close()
-	if a := ask.ask(t.Context(), podAddress{"ns", "pod", ""}, systems.Probe{Path: "/health", Port: 8080}); !a.onWay {
+	if a := ask.ask(t.Context(), podAddress{namespace: "ns", name: "pod"}, systems.Probe{Path: "/health", Port: 8080}); !a.onWay {
 		t.Errorf("an API server that refuses the connection is taken for the pod: %+v", a)
 	}
 }

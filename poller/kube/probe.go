@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"trackside/store"
@@ -47,11 +48,11 @@ type target struct {
 	index    int // in the heap; -1 while its probe is under way
 	turn     int // which pod is asked next
 	failures int
-	failing  map[string]bool // the pods whose latest probe failed
-	answered bool            // some probe has succeeded
+	failing  map[types.UID]bool // the pods whose latest probe failed
+	answered bool               // some probe has succeeded
 	result   store.Probe
-	resultOf string // the pod that gave it
-	outcome  string // what would have to differ for the result to be news
+	resultOf types.UID // the pod that gave it
+	outcome  string    // what would have to differ for the result to be news
 	gone     bool
 }
 
@@ -60,7 +61,11 @@ func (t *target) down() bool {
 	return t.failures >= failuresForVerdict && len(t.failing) >= len(t.pods)
 }
 
-type podAddress struct{ namespace, name, ip string }
+// podAddress is a pod to ask. A StatefulSet's next pod has the name of the one before, and another UID.
+type podAddress struct {
+	namespace, name, ip string
+	uid                 types.UID
+}
 
 // prober asks components whether they work, a bounded number at once, and tells which runners' answers have changed.
 type prober struct {
@@ -98,29 +103,44 @@ func (p *prober) of(ref store.Ref, component string, probe systems.Probe, pods [
 	t := p.targets[key]
 	if t == nil || t.probe != probe {
 		p.remove(t)
-		t = &target{key: key, probe: probe, next: time.Now(), failing: map[string]bool{}}
+		t = &target{key: key, probe: probe, next: time.Now(), failing: map[types.UID]bool{}}
 		p.targets[key] = t
 		heap.Push(&p.queue, t)
 		p.wakeUp()
 	}
-	addresses := make([]podAddress, 0, len(pods))
+	p.point(t, addressesOf(pods))
+	return t.result
+}
+
+func addressesOf(pods []*corev1.Pod) []podAddress {
+	out := make([]podAddress, 0, len(pods))
 	for _, pod := range pods {
-		addresses = append(addresses, podAddress{pod.Namespace, pod.Name, pod.Status.PodIP})
+		out = append(out, podAddress{pod.Namespace, pod.Name, pod.Status.PodIP, pod.UID})
 	}
-	gone := !slices.ContainsFunc(addresses, func(a podAddress) bool { return a.name == t.resultOf })
-	if (t.failures > 0 || gone) && t.index >= 0 && !slices.Equal(t.pods, addresses) {
-		t.next = time.Now() // the pace was for other pods
+	return out
+}
+
+// point has a target ask these pods. What pods that are gone have said is no answer of the present ones, and they had their own pace.
+func (p *prober) point(t *target, pods []podAddress) {
+	if slices.Equal(t.pods, pods) {
+		return
+	}
+	gone := func(uid types.UID) bool {
+		return !slices.ContainsFunc(pods, func(a podAddress) bool { return a.uid == uid })
+	}
+	if (t.failures > 0 || gone(t.resultOf)) && t.index >= 0 {
+		t.next = time.Now()
 		heap.Fix(&p.queue, t.index)
 		p.wakeUp()
 	}
-	t.pods = addresses
-	if gone {
-		t.result, t.outcome = store.Probe{}, "" // what a pod that is gone has said is no answer of the present ones
+	if gone(t.resultOf) {
+		t.result, t.outcome = store.Probe{}, ""
 	}
-	maps.DeleteFunc(t.failing, func(name string, _ bool) bool {
-		return !slices.ContainsFunc(addresses, func(a podAddress) bool { return a.name == name })
-	})
-	return t.result
+	maps.DeleteFunc(t.failing, func(uid types.UID, _ bool) bool { return gone(uid) })
+	if len(t.failing) == 0 {
+		t.failures = 0
+	}
+	t.pods = pods
 }
 
 // failures is how many probes of a component have failed in a row; fewer than make a verdict while some pod of it answers.
@@ -251,7 +271,7 @@ func (p *prober) once(ctx context.Context, t *target) {
 		p.again(t, lastRetry)
 		return
 	}
-	p.learn(t, pod.name, a, took)
+	p.learn(t, pods, pod, a, took)
 }
 
 // astray reports whether an answer is of the way to the pod. One that did not come in time is the pod's when the way is open.
@@ -259,19 +279,25 @@ func (p *prober) astray(ctx context.Context, a answer) bool {
 	return a.onWay && (a.kind != noAnswer || p.way(ctx) != nil)
 }
 
-// learn keeps an answer; only another outcome is news, so that a runner is not published at each probe.
-func (p *prober) learn(t *target, pod string, a answer, took time.Duration) {
+// learn keeps an answer; only another outcome is news, so that a runner is not published at each probe. Pods may have come and gone
+// since these were looked up: what a pod that is gone has said is nothing, and new ones are asked at once.
+func (p *prober) learn(t *target, known []podAddress, pod podAddress, a answer, took time.Duration) {
 	p.mu.Lock()
+	if !slices.Contains(t.pods, pod) {
+		p.mu.Unlock()
+		p.again(t, 0)
+		return
+	}
 	problem := a.problem(took)
-	news := t.count(pod, problem == "")
+	news := t.count(pod.uid, problem == "")
 	if outcome := fmt.Sprint(a.url, a.status, a.kind); t.outcome == "" || problem != "" && outcome != t.outcome || news && (problem != "" || len(t.failing) == 0) {
 		news = news || t.outcome == "" || t.outcome != outcome
-		t.outcome, t.resultOf = outcome, pod
+		t.outcome, t.resultOf = outcome, pod.uid
 		t.result = store.Probe{URL: a.url, Status: a.status, Problem: problem, Took: took.Round(time.Millisecond), At: time.Now().Add(-took)}
 	}
-	pause := jitter(probePace)
-	if t.failures > 0 {
-		pause = min(lastRetry, firstRetry<<min(t.failures-1, 10))
+	pause := t.pause()
+	if t.failures > 0 && !slices.Equal(known, t.pods) {
+		pause = 0
 	}
 	p.mu.Unlock()
 	p.again(t, pause)
@@ -280,8 +306,16 @@ func (p *prober) learn(t *target, pod string, a answer, took time.Duration) {
 	}
 }
 
+// pause is the time to the next probe.
+func (t *target) pause() time.Duration {
+	if t.failures == 0 {
+		return jitter(probePace)
+	}
+	return min(lastRetry, firstRetry<<min(t.failures-1, 10))
+}
+
 // count keeps the score of a component's pods; it reports whether the component's own state has changed.
-func (t *target) count(pod string, ok bool) (news bool) {
+func (t *target) count(pod types.UID, ok bool) (news bool) {
 	down := t.down()
 	switch {
 	case !ok:

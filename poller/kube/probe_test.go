@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/store"
 	"trackside/systems"
@@ -83,7 +84,7 @@ func refTo(name string) store.Ref { return store.Ref{Cluster: "c", System: "labe
 func podsNamed(names ...string) (out []*corev1.Pod) {
 	for _, n := range names {
 		p := &corev1.Pod{}
-		p.Name, p.Namespace, p.Status.PodIP = n, "ns", "10.0.0."+n
+		p.Name, p.Namespace, p.UID, p.Status.PodIP = n, "ns", types.UID("uid-"+n), "10.0.0."+n
 		out = append(out, p)
 	}
 	return out
@@ -159,6 +160,56 @@ func TestNewPodsAreAskedAtOnceAlthoughTheOldOnesFailed(t *testing.T) {
 		r.of(refTo("a"), "main", health, podsNamed("2"))
 		if times, pods, _ := r.seen(); len(times) != len(before)+1 || pods[len(pods)-1] != "2" {
 			t.Errorf("asked %d times, last %v", len(times)-len(before), pods)
+		}
+	})
+}
+
+// The probe of a pod may be under way when it is replaced; its failure is neither the new pod's nor sets that one's pace.
+func TestWhatAPodThatIsGoneSaysIsNotLearnt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r *rounds
+		r = probing(t, 0, func(_ context.Context, pod podAddress) answer {
+			if pod.name == "1" {
+				<-time.After(time.Second)
+				return answer{status: 503}
+			}
+			return answer{status: 200}
+		})
+		defer r.end()
+		r.of(refTo("a"), "main", health, podsNamed("1"))
+		<-time.After(36*time.Second + time.Second/2) // its sixth probe is under way, and the next would be in half a minute
+		if n := r.failures(refTo("a"), "main"); n != 5 {
+			t.Fatalf("%d failures", n)
+		}
+		r.of(refTo("a"), "main", health, podsNamed("2"))
+		<-time.After(time.Second)
+		synctest.Wait()
+		if p := r.of(refTo("a"), "main", health, podsNamed("2")); p.Status != 200 || p.Problem != "" || r.failures(refTo("a"), "main") != 0 {
+			t.Errorf("the new pod's answer is %+v, with %d failures", p, r.failures(refTo("a"), "main"))
+		}
+	})
+}
+
+// A pod that takes the name of the one before, as a StatefulSet's does, has an answer and failures of its own.
+func TestAPodOfTheSameNameIsAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := probing(t, 0, nil)
+		defer r.end()
+		pod := podsNamed("1")
+		r.answers(503)
+		r.of(refTo("a"), "main", health, pod)
+		<-time.After(70 * time.Second)
+		next := podsNamed("1")
+		next[0].UID = "another"
+		if p := r.of(refTo("a"), "main", health, next); p != (store.Probe{}) {
+			t.Errorf("the answer of the pod before stands: %+v", p)
+		}
+		r.seen()
+		r.answers(200)
+		<-time.After(2 * time.Second) // it failed once, which is one failure
+		synctest.Wait()
+		if p := r.of(refTo("a"), "main", health, next); p.Status != 200 {
+			t.Errorf("it is asked at the pace of the one before: %+v", p)
 		}
 	})
 }
