@@ -25,8 +25,7 @@ func TestWall(t *testing.T) {
 	isLive(t, wall)
 	tiles := wall.Locator("main > a")
 	counts(t, tiles, 60, 20*time.Second)
-	// Kubiya's twelve have parts without a probe, which take ten minutes; agyn's thirteen may be enrolling for their first two.
-	is(t, wall.Locator("#n-healthy"), "48", 3*time.Minute)
+	is(t, wall.Locator("#n-healthy"), "60", 30*time.Second)
 	mark(t, wall)
 	fits(t, wall)
 	is(t, wall.Locator("#n-all"), "60", soon)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,8 +16,9 @@ import (
 // counts as healthy only after minutes of steady running, which nobody wants to wait for at each start.
 const uptime = 2 * time.Hour
 
-// age lets the containers of running pods that no HTTP probe proves to be well have started a while ago. A TCP probe proves a port.
-func (s *seeder) age(ctx context.Context) error {
+// age lets the containers of running pods in these namespaces that no HTTP probe proves to be well have started a while ago. A TCP
+// probe proves a port.
+func (s *seeder) age(ctx context.Context, namespaces []string) error {
 	list, err := s.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("listing the pods: %w", err)
@@ -24,7 +26,7 @@ func (s *seeder) age(ctx context.Context) error {
 	started := metav1.NewTime(time.Now().Add(-uptime))
 	return parallel(ctx, len(list.Items), func(ctx context.Context, i int) error {
 		pod := &list.Items[i]
-		if !backdate(pod, started) {
+		if !slices.Contains(namespaces, pod.Namespace) || !backdate(pod, started) {
 			return nil
 		}
 		body, err := json.Marshal(map[string]any{"status": map[string]any{"containerStatuses": pod.Status.ContainerStatuses}})

@@ -75,6 +75,7 @@ func (s *seeder) seed(ctx context.Context, runners []*runner, size Size) error {
 			pods = append(pods, pod)
 		}
 	}
+	ours := slices.Clone(namespaces)
 	for n := range size.Foreign {
 		pod, err := foreign(n)
 		if err != nil {
@@ -92,10 +93,10 @@ func (s *seeder) seed(ctx context.Context, runners []*runner, size Size) error {
 		}
 	}
 	s.say("%d runners, %d objects and %d pods besides are created; waiting for them to run", len(runners), len(objects), len(pods))
-	if err := s.settle(ctx); err != nil || size.Given() {
+	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	return s.age(ctx)
+	return s.age(ctx, ours)
 }
 
 func (s *seeder) findNodes(ctx context.Context) error {
