@@ -87,6 +87,8 @@ type Component struct {
 	Restarts int32
 	// Probe is the latest HTTP probe of ours; its zero value says that the component declares none.
 	Probe Probe
+	// Podless is since when the component has been seen without any pod although it wants some; zero when it has one.
+	Podless time.Time
 }
 
 // Probe is the result of one HTTP probe.
@@ -190,8 +192,9 @@ func (v Verdict) Equal(o Verdict) bool {
 
 // Equal reports whether two observations of a component say the same.
 func (c Component) Equal(o Component) bool {
-	same := c.Verdict.Equal(o.Verdict) && c.Probe.At.Equal(o.Probe.At)
-	c.Verdict, o.Verdict, c.Probe.At, o.Probe.At = Verdict{}, Verdict{}, time.Time{}, time.Time{}
+	same := c.Verdict.Equal(o.Verdict) && c.Probe.At.Equal(o.Probe.At) && c.Podless.Equal(o.Podless)
+	c.Verdict, o.Verdict = Verdict{}, Verdict{}
+	c.Probe.At, o.Probe.At, c.Podless, o.Podless = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	return same && c == o
 }
 

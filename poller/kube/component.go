@@ -24,6 +24,7 @@ func (o *observation) component(sys *systems.System, ref store.Ref, p part, pods
 			c.Restarts += k.Restarts
 		}
 	}
+	c.Podless = o.podlessSince(p)
 	if p.kind == "CronJob" {
 		c.Desired = c.Ready
 		c.Verdict = schedule(p, pods)
@@ -109,7 +110,7 @@ func (o *observation) running(p part, pods []store.Workload, c store.Component) 
 	case len(present) == 0 && len(pods) > 0 && !pods[0].Next.IsZero():
 		return counted(pods[0].Verdict, pods, c) // a StatefulSet's next pod waits until this one is gone
 	case len(present) == 0:
-		return o.podless(p)
+		return o.podless(p, c.Podless)
 	}
 	worst := slices.MinFunc(present, func(a, b store.Workload) int {
 		return cmp.Or(cmp.Compare(a.Health.Severity(), b.Health.Severity()), cmp.Compare(rank(a.Reason), rank(b.Reason)), b.Restarts()-a.Restarts(), cmp.Compare(a.Name, b.Name))
@@ -167,21 +168,45 @@ func latest(pods []store.Workload) (t time.Time) {
 	return t
 }
 
-// podless is the verdict on a component that should have pods and has none.
-func (o *observation) podless(p part) store.Verdict {
+// podlessSince is since when a component that had pods, or wanted none, has none; zero where that is not known. A roll-out of a single pod
+// leaves a moment between it and the next.
+func (o *observation) podlessSince(p part) (t time.Time) {
+	switch {
+	case p.desired == 0 || len(p.pods) > 0 || p.before == nil:
+		return t
+	case !p.before.Podless.IsZero():
+		return p.before.Podless
+	case p.before.Raw == rawNoPods || p.before.Raw == rawFailedCreate: // it was so before the board started
+		return p.before.Since
+	}
+	return o.now
+}
+
+// Raw reasons of a component without pods.
+const (
+	rawNoPods       = "NoPods"
+	rawFailedCreate = "FailedCreate"
+)
+
+// podless is the verdict on a component that should have pods and has none. The grace of its next pod begins with its own creation, or
+// when its last one was gone.
+func (o *observation) podless(p part, since time.Time) store.Verdict {
 	grace := systems.ThresholdsOf(p.object.Annotations).StartGrace
-	end := p.created.Add(grace)
+	end, word := p.created.Add(grace), " has no pod yet"
+	if e := since.Add(grace); !since.IsZero() && e.After(end) {
+		end, word = e, " has no pod now"
+	}
 	why := p.failure
-	if n := newest(p.notices, func(n *notice) bool { return n.reason == "FailedCreate" }); n != nil && why == "" {
+	if n := newest(p.notices, func(n *notice) bool { return n.reason == rawFailedCreate }); n != nil && why == "" {
 		why = n.message
 	}
 	switch {
 	case why != "":
-		return store.Verdict{Health: store.Unhealthy, Reason: store.StartFailed, Raw: "FailedCreate", Message: cut(why), Why: store.Sentence(p.name + " cannot create its pods" + colon(detail(why)) + ".")}
+		return store.Verdict{Health: store.Unhealthy, Reason: store.StartFailed, Raw: rawFailedCreate, Message: cut(why), Why: store.Sentence(p.name + " cannot create its pods" + colon(detail(why)) + ".")}
 	case o.now.Before(end):
-		return store.Verdict{Health: store.Unknown, Why: store.Sentence(p.name + " has no pod yet; grace ends " + store.Until(end) + "."), Next: end}
+		return store.Verdict{Health: store.Unknown, Why: store.Sentence(p.name + word + "; grace ends " + store.Until(end) + "."), Next: end}
 	}
-	return store.Verdict{Health: store.Unhealthy, Reason: store.StartFailed, Raw: "NoPods", Why: store.Sentence(fmt.Sprintf("%s has none of its %d pods.", p.name, p.desired))}
+	return store.Verdict{Health: store.Unhealthy, Reason: store.StartFailed, Raw: rawNoPods, Why: store.Sentence(fmt.Sprintf("%s has none of its %d pods.", p.name, p.desired))}
 }
 
 // schedule is the verdict on a CronJob: how its newest run went.

@@ -77,12 +77,23 @@ func TestComponentsThatShouldKeepRunning(t *testing.T) {
 		{"scaled to zero, pods still go", 0, part{}, pods(store.Healthy), want{store.Degraded, 0, "ScaledToZero", "scaled to 0"}},
 		{"no pod yet", 1, part{created: young}, nil, want{store.Unknown, 0, "", "has no pod yet; grace ends in 40 s."}},
 		{"no pods", 2, part{created: old}, nil, want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 2 pods"}},
+		{"no pod since a moment ago", 1, part{created: old, before: &store.Component{Ready: 1, Verdict: store.Verdict{Health: store.Degraded, Raw: "Terminating"}}}, nil,
+			want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
+		{"no pod since a while ago", 1, part{created: old, before: &store.Component{Podless: noon.Add(-50 * time.Second)}}, nil, want{store.Unknown, 0, "", "has no pod now; grace ends in 10 s."}},
+		{"no pod for longer than the grace", 1, part{created: old, before: &store.Component{Podless: noon.Add(-time.Minute)}}, nil, want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 1 pods"}},
+		{"no pods since before the board started", 1, part{created: old, before: &store.Component{Verdict: store.Verdict{Raw: "NoPods", Since: noon.Add(-time.Hour)}}}, nil,
+			want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 1 pods"}},
+		{"scaled up a moment ago", 1, part{created: old, before: &store.Component{Verdict: store.Verdict{Raw: "ScaledToZero"}}}, nil, want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
+		{"an event says why, a moment after", 1, part{created: old, notices: failedCreate, before: &store.Component{Ready: 1}}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "exceeded quota."}},
 		{"an event says why", 1, part{created: young, notices: failedCreate}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "cannot create its pods: pods \"x\" is forbidden: exceeded quota."}},
 		{"the controller says why", 1, part{created: old, failure: "no quota"}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "cannot create its pods: no quota."}},
 	} {
 		c.part.name, c.part.desired = "main", c.desired
 		o := &observation{now: noon}
 		component := store.Component{Name: "main", Desired: c.desired}
+		if len(c.pods) == 0 {
+			component.Podless = o.podlessSince(c.part)
+		}
 		for i := range c.pods {
 			component.Ready += ready(&c.pods[i])
 		}

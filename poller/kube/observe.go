@@ -46,6 +46,8 @@ type part struct {
 	marks     string // what the rules found in its object
 	podLabels map[string]string
 	replica   bool // each replica of the object is a runner of its own
+	// before is the component as it was last published; nil when it was not.
+	before *store.Component
 }
 
 // runner builds a runner from the caches; nil when nothing of it is there any more.
@@ -64,6 +66,7 @@ func (o *observation) runner(ref store.Ref, prior *store.Runner) *store.Runner {
 	r := &store.Runner{Ref: ref, Incarnation: incarnation(parts)}
 	before := priorWorkloads(prior)
 	for _, p := range parts {
+		p.before = priorComponent(prior, p.name)
 		pods := o.workloads(sys, p, before)
 		r.Workloads = append(r.Workloads, pods...)
 		r.Components = append(r.Components, o.component(sys, ref, p, pods))
@@ -242,6 +245,17 @@ func (o *observation) work(sys *systems.System, ref store.Ref, parts []part) (po
 		}
 	}
 	return pods
+}
+
+func priorComponent(prior *store.Runner, name string) *store.Component {
+	if prior == nil {
+		return nil
+	}
+	c, known := prior.Component(name)
+	if !known {
+		return nil
+	}
+	return &c
 }
 
 func priorWorkloads(prior *store.Runner) map[string]*store.Workload {

@@ -53,7 +53,7 @@ func Documents() (string, error) {
 		{heartbeat.DefaultNodeHeartbeatWithLease, unless(NotReady)},
 		{podfast.DefaultPodReady, likeKubelet},
 		{podfast.DefaultPodComplete, unless(Incident)},
-		{podfast.DefaultPodDelete, nil},
+		{podfast.DefaultPodDelete, graceful},
 	}
 	var out strings.Builder
 	for _, s := range stock {
@@ -71,10 +71,8 @@ func adapted(text string, adapt func(*kwok.Stage) error) (string, error) {
 	if err := yaml.UnmarshalStrict([]byte(text), &stage); err != nil {
 		return "", fmt.Errorf("reading one of KWOK's Stages: %w", err)
 	}
-	if adapt != nil {
-		if err := adapt(&stage); err != nil {
-			return "", fmt.Errorf("adapting KWOK's Stage %s: %w", stage.Name, err)
-		}
+	if err := adapt(&stage); err != nil {
+		return "", fmt.Errorf("adapting KWOK's Stage %s: %w", stage.Name, err)
 	}
 	out, err := yaml.Marshal(stage)
 	if err != nil {
@@ -93,6 +91,17 @@ func unless(annotation string) func(*kwok.Stage) error {
 		s.Spec.Selector.MatchExpressions = append(s.Spec.Selector.MatchExpressions, guard)
 		return nil
 	}
+}
+
+// graceful keeps KWOK from pods that the API server removes at once. KWOK deletes by name, and would hit the next pod of that name.
+func graceful(s *kwok.Stage) error {
+	guard := kwok.MatchExpression{
+		Key:      ".metadata.deletionGracePeriodSeconds | tostring", // numbers are not compared
+		Operator: kwok.SelectorOpNotIn,
+		Values:   []string{"0"},
+	}
+	s.Spec.Selector.MatchExpressions = append(s.Spec.Selector.MatchExpressions, guard)
+	return nil
 }
 
 // The two lines below are what a kubelet adds to each container's status and

@@ -8,10 +8,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// guards says which annotation keeps each of KWOK's Stages away.
-var guards = map[string]string{
-	"node-initialize": NotReady, "node-heartbeat-with-lease": NotReady,
-	"pod-ready": Incident, "pod-complete": Incident, "pod-delete": "",
+// guards says what keeps each of KWOK's Stages away, and how.
+var guards = map[string]struct {
+	key      string
+	operator kwok.SelectorOperator
+}{
+	"node-initialize": {NotReady, kwok.SelectorOpDoesNotExist}, "node-heartbeat-with-lease": {NotReady, kwok.SelectorOpDoesNotExist},
+	"pod-ready": {Incident, kwok.SelectorOpDoesNotExist}, "pod-complete": {Incident, kwok.SelectorOpDoesNotExist},
+	"pod-delete": {"deletionGracePeriodSeconds", kwok.SelectorOpNotIn},
 }
 
 func TestStockStagesAreGuarded(t *testing.T) {
@@ -26,12 +30,12 @@ func TestStockStagesAreGuarded(t *testing.T) {
 		}
 		guard, stock := guards[stage.Name]
 		delete(guards, stage.Name)
-		if !stock || guard == "" {
+		if !stock {
 			continue
 		}
 		last := stage.Spec.Selector.MatchExpressions[len(stage.Spec.Selector.MatchExpressions)-1]
-		if !strings.Contains(last.Key, guard) || last.Operator != kwok.SelectorOpDoesNotExist {
-			t.Errorf("%s is guarded by %q %s, not by %s", stage.Name, last.Key, last.Operator, guard)
+		if !strings.Contains(last.Key, guard.key) || last.Operator != guard.operator {
+			t.Errorf("%s is guarded by %q %s, not by %s", stage.Name, last.Key, last.Operator, guard.key)
 		}
 	}
 	for name := range guards {
