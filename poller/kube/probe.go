@@ -26,9 +26,11 @@ const (
 	probePace = 10 * time.Second
 	// httpTimeout bounds one probe.
 	httpTimeout = 3 * time.Second
-	// firstRetry doubles with each failure up to lastRetry.
+	// firstRetry doubles with each failure up to lastRetry: a recovery is to be seen soon.
 	firstRetry = time.Second
-	lastRetry  = time.Minute
+	lastRetry  = 2 * probePace
+	// deniedRetry is the time until the API server is asked again whether we may.
+	deniedRetry = time.Minute
 	// failuresForVerdict is the kubelet's own default failureThreshold.
 	failuresForVerdict = 3
 )
@@ -268,7 +270,7 @@ func (p *prober) once(ctx context.Context, t *target) {
 	}
 	if a.denied {
 		p.denied(pod.namespace)
-		p.again(t, lastRetry)
+		p.again(t, deniedRetry)
 		return
 	}
 	p.learn(t, pods, pod, a, took)
@@ -295,7 +297,7 @@ func (p *prober) learn(t *target, known []podAddress, pod podAddress, a answer, 
 		t.outcome, t.resultOf = outcome, pod.uid
 		t.result = store.Probe{URL: a.url, Status: a.status, Problem: problem, Took: took.Round(time.Millisecond), At: time.Now().Add(-took)}
 	}
-	pause := t.pause()
+	pause := t.pause(problem == "")
 	if t.failures > 0 && !slices.Equal(known, t.pods) {
 		pause = 0
 	}
@@ -306,10 +308,13 @@ func (p *prober) learn(t *target, known []podAddress, pod podAddress, a answer, 
 	}
 }
 
-// pause is the time to the next probe.
-func (t *target) pause() time.Duration {
-	if t.failures == 0 {
+// pause is the time to the next probe. Once one pod answers again, so may the others.
+func (t *target) pause(ok bool) time.Duration {
+	switch {
+	case t.failures == 0:
 		return jitter(probePace)
+	case ok:
+		return firstRetry
 	}
 	return min(lastRetry, firstRetry<<min(t.failures-1, 10))
 }

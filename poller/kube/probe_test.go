@@ -122,8 +122,8 @@ func TestAFailureBacksOffAndTheThirdIsTheVerdict(t *testing.T) {
 		defer r.end()
 		r.answers(503)
 		r.of(refTo("a"), "main", health, podsNamed("1"))
-		want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60}
-		<-time.After(183 * time.Second)
+		want := []time.Duration{1, 2, 4, 8, 16, 20, 20, 20}
+		<-time.After(91 * time.Second)
 		times, _, changes := r.seen()
 		if len(times) != len(want)+1 {
 			t.Fatalf("asked %d times", len(times))
@@ -150,7 +150,7 @@ func TestNewPodsAreAskedAtOnceAlthoughTheOldOnesFailed(t *testing.T) {
 		defer r.end()
 		r.answers(503)
 		r.of(refTo("a"), "main", health, podsNamed("1"))
-		<-time.After(70 * time.Second) // by now it is asked once a minute
+		<-time.After(70 * time.Second) // by now it is asked every 20 s
 		r.answers(200)
 		before, _, _ := r.seen()
 		r.of(refTo("a"), "main", health, podsNamed("1"))
@@ -177,7 +177,7 @@ func TestWhatAPodThatIsGoneSaysIsNotLearnt(t *testing.T) {
 		})
 		defer r.end()
 		r.of(refTo("a"), "main", health, podsNamed("1"))
-		<-time.After(36*time.Second + time.Second/2) // its sixth probe is under way, and the next would be in half a minute
+		<-time.After(36*time.Second + time.Second/2) // its sixth probe is under way, and the next would be 20 s later
 		if n := r.failures(refTo("a"), "main"); n != 5 {
 			t.Fatalf("%d failures", n)
 		}
@@ -210,6 +210,22 @@ func TestAPodOfTheSameNameIsAskedAnew(t *testing.T) {
 		synctest.Wait()
 		if p := r.of(refTo("a"), "main", health, next); p.Status != 200 {
 			t.Errorf("it is asked at the pace of the one before: %+v", p)
+		}
+	})
+}
+
+func TestARecoveryOfOnePodHasTheOthersAskedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := probing(t, 0, nil)
+		defer r.end()
+		r.answers(503)
+		r.of(refTo("a"), "main", health, podsNamed("1", "2", "3"))
+		<-time.After(2 * time.Minute)
+		r.answers(200)
+		<-time.After(lastRetry + 2*firstRetry)
+		synctest.Wait()
+		if n := r.failures(refTo("a"), "main"); n != 0 {
+			t.Errorf("%d failures", n)
 		}
 	})
 }
