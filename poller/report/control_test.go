@@ -92,7 +92,7 @@ func TestControlLife(t *testing.T) {
 		<-l.ended
 		w.states("r", store.Disabled, store.Disabled)
 		w.pass(time.Hour)
-		w.wants("r", store.Healthy, "disabled", "its silence is no failure")
+		w.wants("r", store.Unknown, "disabled", "its silence is no failure; it was last heard")
 
 		w.ask(id, store.Enabled)
 		w.states("r", store.Enabled, store.Disabled)

@@ -69,7 +69,7 @@ func (s *Source) judge(r *runner, now time.Time) (store.Verdict, string) {
 	case r.Observed == store.Deleting:
 		return store.Verdict{Health: store.Healthy, Why: "It cleans up and exits, as it was asked to.", Next: r.Heard.Add(s.cfg.Late)}, stateDeleting
 	case r.Observed == store.Disabled:
-		return store.Verdict{Health: store.Healthy, Why: "It is disabled: it takes no work, and its silence is no failure."}, stateDisabled
+		return outOfService(r, silent < s.cfg.Late), stateDisabled
 	case r.Problem != "":
 		return s.refused(r, now), stateRegistering
 	case silent < s.cfg.Late:
@@ -83,6 +83,14 @@ func (s *Source) judge(r *runner, now time.Time) (store.Verdict, string) {
 			". So it is disabled, and silent as it should be, or lost.")}, lateWord(r)
 	}
 	return s.lost(r, now), stateDead
+}
+
+// outOfService is a runner that has disabled itself. Its silence is no failure, and no proof that it is there either.
+func outOfService(r *runner, heard bool) store.Verdict {
+	if heard {
+		return store.Verdict{Health: store.Healthy, Why: "It is disabled: it takes no work."}
+	}
+	return store.Verdict{Health: store.Unknown, Why: store.Sentence("It is disabled: it takes no work, and its silence is no failure; it was last heard " + store.Ago(r.Heard) + ".")}
 }
 
 // toldToDisable reports whether a runner may have disabled itself, its acknowledgement having got lost.

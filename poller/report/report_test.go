@@ -147,7 +147,7 @@ func TestForget(t *testing.T) {
 		if w.runner("lost") != nil {
 			t.Error("a runner lost for a day is still on the board")
 		}
-		w.wants("off", store.Healthy, "disabled", "its silence is no failure")
+		w.wants("off", store.Unknown, "disabled", "its silence is no failure")
 		w.pass(saveLag)
 		if len(w.book.runners) != 1 {
 			t.Errorf("the book holds %d runners", len(w.book.runners))
