@@ -55,7 +55,7 @@ func (c *Cluster) Stop() {
 }
 
 func (c *Cluster) run(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.binary, args...)

@@ -17,16 +17,21 @@ import (
 const uptime = 2 * time.Hour
 
 // age lets the containers of running pods in these namespaces that no HTTP probe proves to be well have started a while ago. A TCP
-// probe proves a port.
-func (s *seeder) age(ctx context.Context, namespaces []string) error {
-	list, err := s.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("listing the pods: %w", err)
+// probe proves a port. Of a fleet of a given size, only the runners' own pods are: their work may be thousands.
+func (s *seeder) age(ctx context.Context, namespaces []string, work bool) error {
+	var pods []corev1.Pod
+	slices.Sort(namespaces)
+	for _, namespace := range slices.Compact(namespaces) {
+		list, err := s.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("listing the pods of %s: %w", namespace, err)
+		}
+		pods = append(pods, list.Items...)
 	}
 	started := metav1.NewTime(time.Now().Add(-uptime))
-	return parallel(ctx, len(list.Items), func(ctx context.Context, i int) error {
-		pod := &list.Items[i]
-		if !slices.Contains(namespaces, pod.Namespace) || !backdate(pod, started) {
+	return parallel(ctx, len(pods), func(ctx context.Context, i int) error {
+		pod := &pods[i]
+		if !work && metav1.GetControllerOfNoCopy(pod) == nil || !backdate(pod, started) {
 			return nil
 		}
 		body, err := json.Marshal(map[string]any{"status": map[string]any{"containerStatuses": pod.Status.ContainerStatuses}})

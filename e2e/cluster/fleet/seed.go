@@ -96,7 +96,7 @@ func (s *seeder) seed(ctx context.Context, runners []*runner, size Size) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	return s.age(ctx, ours)
+	return s.age(ctx, ours, !size.Given())
 }
 
 func (s *seeder) findNodes(ctx context.Context) error {
