@@ -37,15 +37,24 @@ func StartCluster(args ...string) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{Dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"), binary: binary}
-	if out, err := c.run(append([]string{"up", "--dir", dir, "--detach"}, args...)...); err != nil {
-		return nil, fmt.Errorf("starting the control plane: %w\n%s", err, out)
+	if err := c.start(args); err != nil {
+		c.Stop() // some of it may run
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(args []string) error {
+	out, err := c.run(append([]string{"up", "--dir", c.Dir, "--detach"}, args...)...)
+	if err != nil {
+		return fmt.Errorf("starting the control plane: %w\n%s", err, out)
 	}
 	if c.Config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig); err != nil {
-		return nil, err
+		return err
 	}
 	c.Config.QPS, c.Config.Burst = 1000, 2000
 	c.Client, err = kubernetes.NewForConfig(c.Config)
-	return c, err
+	return err
 }
 
 // Stop ends the control plane and removes its data.
