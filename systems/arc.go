@@ -350,7 +350,7 @@ func (a arcView) scaleSet() {
 func (a arcView) wanted() (n int64) {
 	sets := a.Of(arcRunnerSet)
 	if len(sets) == 0 {
-		return a.set.number("status", "currentRunners")
+		n = a.set.number("status", "currentRunners")
 	}
 	for _, o := range sets {
 		if !o.Deleting {
