@@ -176,8 +176,6 @@ func (o *observation) podlessSince(p part) (t time.Time) {
 		return t
 	case !p.before.Podless.IsZero():
 		return p.before.Podless
-	case p.before.Raw == rawNoPods || p.before.Raw == rawFailedCreate: // it was so before the board started
-		return p.before.Since
 	}
 	return o.now
 }

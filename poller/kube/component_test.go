@@ -81,8 +81,6 @@ func TestComponentsThatShouldKeepRunning(t *testing.T) {
 			want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
 		{"no pod since a while ago", 1, part{created: old, before: &store.Component{Podless: noon.Add(-50 * time.Second)}}, nil, want{store.Unknown, 0, "", "has no pod now; grace ends in 10 s."}},
 		{"no pod for longer than the grace", 1, part{created: old, before: &store.Component{Podless: noon.Add(-time.Minute)}}, nil, want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 1 pods"}},
-		{"no pods since before the board started", 1, part{created: old, before: &store.Component{Verdict: store.Verdict{Raw: "NoPods", Since: noon.Add(-time.Hour)}}}, nil,
-			want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 1 pods"}},
 		{"scaled up a moment ago", 1, part{created: old, before: &store.Component{Verdict: store.Verdict{Raw: "ScaledToZero"}}}, nil, want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
 		{"an event says why, a moment after", 1, part{created: old, notices: failedCreate, before: &store.Component{Ready: 1}}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "exceeded quota."}},
 		{"an event says why", 1, part{created: young, notices: failedCreate}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "cannot create its pods: pods \"x\" is forbidden: exceeded quota."}},

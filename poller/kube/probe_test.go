@@ -167,8 +167,7 @@ func TestNewPodsAreAskedAtOnceAlthoughTheOldOnesFailed(t *testing.T) {
 // The probe of a pod may be under way when it is replaced; its failure is neither the new pod's nor sets that one's pace.
 func TestWhatAPodThatIsGoneSaysIsNotLearnt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var r *rounds
-		r = probing(t, 0, func(_ context.Context, pod podAddress) answer {
+		r := probing(t, 0, func(_ context.Context, pod podAddress) answer {
 			if pod.name == "1" {
 				<-time.After(time.Second)
 				return answer{status: 503}

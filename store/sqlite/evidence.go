@@ -183,9 +183,13 @@ func (s *scanner) byTime(ctx context.Context) (more bool, err error) {
 			return s.q.EvidenceSince(ctx, db.EvidenceSinceParams{Since: s.f.Since.UnixMilli(), Until: until, MaxRows: scanPerPage})
 		})
 	}
+	since, err := s.since(ctx)
+	if err != nil {
+		return false, err
+	}
 	for _, r := range s.f.Reasons {
 		m, err := s.pages(func(until int64) ([]db.Evidence, error) {
-			return s.q.EvidenceOfReason(ctx, db.EvidenceOfReasonParams{Reason: r.String(), Since: s.f.Since.UnixMilli(), Until: until, MaxRows: scanPerPage})
+			return s.q.EvidenceOfReason(ctx, db.EvidenceOfReasonParams{Reason: r.String(), Since: since, Until: until, MaxRows: scanPerPage})
 		})
 		if err != nil {
 			return false, err
@@ -193,6 +197,28 @@ func (s *scanner) byTime(ctx context.Context) (more bool, err error) {
 		more = more || m
 	}
 	return more, nil
+}
+
+// since is how far back the reasons that are asked for need to be read: to the last failure of all of them together that is within the limit. An
+// index holds the times; reading whole rows of each reason would take as long for each as for all.
+func (s *scanner) since(ctx context.Context) (int64, error) {
+	from := s.f.Since.UnixMilli()
+	if len(s.f.Reasons) == 1 || !s.f.Everywhere() {
+		return from, nil
+	}
+	var times []int64
+	for _, r := range s.f.Reasons {
+		at, err := s.q.TimesOfReason(ctx, db.TimesOfReasonParams{Reason: r.String(), Since: from, MaxRows: int64(s.limit) + 1})
+		if err != nil {
+			return 0, err
+		}
+		times = append(times, at...)
+	}
+	if len(times) <= s.limit {
+		return from, nil
+	}
+	slices.Sort(times)
+	return times[len(times)-1-s.limit], nil
 }
 
 // pages reads page after page until enough is found or there is no more; a page begins where the last one ended, ties included.

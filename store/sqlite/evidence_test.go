@@ -100,6 +100,8 @@ func TestFailures(t *testing.T) {
 		{store.FailureFilter{Since: at(290)}, 1000, 10, false},
 		{store.FailureFilter{Reasons: []store.Reason{store.CrashLoop}}, 1000, 60, false},
 		{store.FailureFilter{Reasons: []store.Reason{store.CrashLoop, store.RuntimeLost}, Since: at(150)}, 1000, 60, false},
+		{store.FailureFilter{Reasons: []store.Reason{store.CrashLoop, store.RuntimeLost}}, 25, 25, true},
+		{store.FailureFilter{Reasons: []store.Reason{store.CrashLoop, store.RuntimeLost}}, 120, 120, false},
 		{store.FailureFilter{Namespaces: []string{"ns-1"}}, 1000, 100, false},               // few runners
 		{store.FailureFilter{Namespaces: []string{"ns-1", "ns-2", "none"}}, 20, 20, true},   // few runners, too many failures
 		{store.FailureFilter{Clusters: []string{"prod"}, Since: at(100)}, 1000, 200, false}, // many runners
@@ -110,6 +112,10 @@ func TestFailures(t *testing.T) {
 		if n, more := count(c.f, c.limit); n != c.want || more != c.more {
 			t.Errorf("%+v: %d failures, more %v; want %d, %v", c.f, n, more, c.want, c.more)
 		}
+	}
+	two, _, err := d.Failures(t.Context(), store.FailureFilter{Reasons: []store.Reason{store.CrashLoop, store.RuntimeLost}}, 25)
+	if all, _, _ := d.Failures(t.Context(), store.FailureFilter{Reasons: []store.Reason{store.CrashLoop, store.RuntimeLost}}, 1000); err != nil || !two[24].At.Equal(all[24].At) {
+		t.Errorf("the last of the newest 25 is of %v, want %v (%v)", two[24].At, all[24].At, err)
 	}
 	got, err := d.EvidenceOf(t.Context(), evidence[7].Ref, at(0), 10)
 	if err != nil || len(got) != 1 && len(got) != 2 || got[len(got)-1].ID != evidence[7].ID {
@@ -157,7 +163,7 @@ func TestPruneEvidence(t *testing.T) {
 const laterThanEvidence = "DROP TABLE report_tokens; DROP TABLE report_runners; DROP TABLE report_tasks; DROP TABLE report_sequence;" +
 	"DROP TABLE acceptances; ALTER TABLE runners DROP COLUMN offer; DROP INDEX transitions_version;" +
 	"DROP TABLE audit; DROP TABLE acknowledgements; ALTER TABLE runners DROP COLUMN mark; DROP TABLE users; DROP TABLE sessions; DROP TABLE tokens; DROP TABLE manifest_links;" +
-	"DROP INDEX transitions_id; ALTER TABLE transitions DROP COLUMN id; ALTER TABLE meta DROP COLUMN feed;"
+	"DROP INDEX transitions_id; ALTER TABLE transitions DROP COLUMN id; ALTER TABLE meta DROP COLUMN feed; ALTER TABLE components DROP COLUMN podless;"
 
 // A file of the version before knows a fleet: counting begins with it.
 func TestMigrationCountsTheFleetThatIsThere(t *testing.T) {

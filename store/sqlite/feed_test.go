@@ -151,7 +151,7 @@ func TestFeedNumbersWhatWasThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range []string{"DROP INDEX transitions_id", "ALTER TABLE transitions DROP COLUMN id", "ALTER TABLE meta DROP COLUMN feed", "DELETE FROM goose_db_version WHERE version_id >= 10"} {
+	for _, q := range []string{"DROP INDEX transitions_id", "ALTER TABLE transitions DROP COLUMN id", "ALTER TABLE meta DROP COLUMN feed", "ALTER TABLE components DROP COLUMN podless", "DELETE FROM goose_db_version WHERE version_id >= 10"} {
 		if _, err := raw.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(q, err)
 		}

@@ -148,7 +148,7 @@ func componentRow(runner int64, c *store.Component) db.Component {
 		Why: v.Why, Since: v.Since, Version: c.Version, Image: c.Image, Ready: int64(c.Ready), Desired: int64(c.Desired),
 		Restarts: int64(c.Restarts), Raw: v.Raw, Message: v.Message, Container: v.Container, Next: v.Next, Unproven: v.Unproven,
 		Inspect: v.Inspect, ProbeUrl: c.Probe.URL, ProbeStatus: int64(c.Probe.Status), ProbeProblem: c.Probe.Problem,
-		ProbeTook: c.Probe.Took.Milliseconds(), ProbeAt: millis(c.Probe.At)}
+		ProbeTook: c.Probe.Took.Milliseconds(), ProbeAt: millis(c.Probe.At), Podless: millis(c.Podless)}
 }
 
 func componentOf(x db.Component) store.Component {
@@ -156,7 +156,7 @@ func componentOf(x db.Component) store.Component {
 	probe := store.Probe{URL: x.ProbeUrl, Status: int(x.ProbeStatus), Problem: x.ProbeProblem,
 		Took: time.Duration(x.ProbeTook) * time.Millisecond, At: instant(x.ProbeAt)}
 	return store.Component{Name: x.Name, Kind: x.Kind, Object: x.Object, Verdict: v.domain(), Version: x.Version, Image: x.Image,
-		Ready: int32(x.Ready), Desired: int32(x.Desired), Restarts: int32(x.Restarts), Probe: probe}
+		Ready: int32(x.Ready), Desired: int32(x.Desired), Restarts: int32(x.Restarts), Probe: probe, Podless: instant(x.Podless)}
 }
 
 // container is store.Container with the names it has in JSON.

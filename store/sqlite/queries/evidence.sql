@@ -25,6 +25,9 @@ SELECT * FROM evidence WHERE at >= @since AND at <= @until ORDER BY at DESC, id 
 -- name: EvidenceOfReason :many
 SELECT * FROM evidence WHERE reason = @reason AND at >= @since AND at <= @until ORDER BY at DESC, id LIMIT @max_rows;
 
+-- name: TimesOfReason :many
+SELECT at FROM evidence WHERE reason = @reason AND at >= @since ORDER BY at DESC LIMIT @max_rows;
+
 -- name: EvidenceOfRunner :many
 SELECT * FROM evidence WHERE runner = @runner AND at >= @since ORDER BY at DESC, id LIMIT @max_rows;
 

@@ -20,15 +20,15 @@ DELETE FROM runners WHERE id = ?;
 
 -- name: PutComponent :exec
 INSERT INTO components (runner, name, kind, object, health, reason, why, since, version, image, ready, desired, restarts,
-  raw, message, container, next, unproven, inspect, probe_url, probe_status, probe_problem, probe_took, probe_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  raw, message, container, next, unproven, inspect, probe_url, probe_status, probe_problem, probe_took, probe_at, podless)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (runner, name) DO UPDATE SET kind = excluded.kind, object = excluded.object, health = excluded.health,
   reason = excluded.reason, why = excluded.why, since = excluded.since, version = excluded.version,
   image = excluded.image, ready = excluded.ready, desired = excluded.desired, restarts = excluded.restarts,
   raw = excluded.raw, message = excluded.message, container = excluded.container, next = excluded.next,
   unproven = excluded.unproven, inspect = excluded.inspect, probe_url = excluded.probe_url,
   probe_status = excluded.probe_status, probe_problem = excluded.probe_problem, probe_took = excluded.probe_took,
-  probe_at = excluded.probe_at;
+  probe_at = excluded.probe_at, podless = excluded.podless;
 
 -- name: DeleteComponent :exec
 DELETE FROM components WHERE runner = ? AND name = ?;

@@ -321,6 +321,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.subjectsStmt, err = db.PrepareContext(ctx, subjects); err != nil {
 		return nil, fmt.Errorf("error preparing query Subjects: %w", err)
 	}
+	if q.timesOfReasonStmt, err = db.PrepareContext(ctx, timesOfReason); err != nil {
+		return nil, fmt.Errorf("error preparing query TimesOfReason: %w", err)
+	}
 	if q.transitionsAtStmt, err = db.PrepareContext(ctx, transitionsAt); err != nil {
 		return nil, fmt.Errorf("error preparing query TransitionsAt: %w", err)
 	}
@@ -842,6 +845,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing subjectsStmt: %w", cerr)
 		}
 	}
+	if q.timesOfReasonStmt != nil {
+		if cerr := q.timesOfReasonStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing timesOfReasonStmt: %w", cerr)
+		}
+	}
 	if q.transitionsAtStmt != nil {
 		if cerr := q.transitionsAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing transitionsAtStmt: %w", cerr)
@@ -1015,6 +1023,7 @@ type Queries struct {
 	setStandingStmt           *sql.Stmt
 	standingsOfStmt           *sql.Stmt
 	subjectsStmt              *sql.Stmt
+	timesOfReasonStmt         *sql.Stmt
 	transitionsAtStmt         *sql.Stmt
 	transitionsBeforeStmt     *sql.Stmt
 	transitionsSinceStmt      *sql.Stmt
@@ -1127,6 +1136,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setStandingStmt:           q.setStandingStmt,
 		standingsOfStmt:           q.standingsOfStmt,
 		subjectsStmt:              q.subjectsStmt,
+		timesOfReasonStmt:         q.timesOfReasonStmt,
 		transitionsAtStmt:         q.transitionsAtStmt,
 		transitionsBeforeStmt:     q.transitionsBeforeStmt,
 		transitionsSinceStmt:      q.transitionsSinceStmt,

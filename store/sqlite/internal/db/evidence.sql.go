@@ -461,3 +461,36 @@ func (q *Queries) PutLog(ctx context.Context, arg PutLogParams) error {
 	)
 	return err
 }
+
+const timesOfReason = `-- name: TimesOfReason :many
+SELECT at FROM evidence WHERE reason = ?1 AND at >= ?2 ORDER BY at DESC LIMIT ?3
+`
+
+type TimesOfReasonParams struct {
+	Reason  string
+	Since   int64
+	MaxRows int64
+}
+
+func (q *Queries) TimesOfReason(ctx context.Context, arg TimesOfReasonParams) ([]int64, error) {
+	rows, err := q.query(ctx, q.timesOfReasonStmt, timesOfReason, arg.Reason, arg.Since, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var at int64
+		if err := rows.Scan(&at); err != nil {
+			return nil, err
+		}
+		items = append(items, at)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

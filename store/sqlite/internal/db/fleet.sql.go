@@ -115,7 +115,7 @@ func (q *Queries) FindRef(ctx context.Context, arg FindRefParams) (int64, error)
 }
 
 const listComponents = `-- name: ListComponents :many
-SELECT runner, name, kind, object, health, reason, why, since, version, image, ready, desired, restarts, raw, message, container, next, unproven, inspect, probe_url, probe_status, probe_problem, probe_took, probe_at FROM components ORDER BY runner, name
+SELECT runner, name, kind, object, health, reason, why, since, version, image, ready, desired, restarts, raw, message, container, next, unproven, inspect, probe_url, probe_status, probe_problem, probe_took, probe_at, podless FROM components ORDER BY runner, name
 `
 
 func (q *Queries) ListComponents(ctx context.Context) ([]Component, error) {
@@ -152,6 +152,7 @@ func (q *Queries) ListComponents(ctx context.Context) ([]Component, error) {
 			&i.ProbeProblem,
 			&i.ProbeTook,
 			&i.ProbeAt,
+			&i.Podless,
 		); err != nil {
 			return nil, err
 		}
@@ -304,15 +305,15 @@ func (q *Queries) ListWorkloads(ctx context.Context) ([]Workload, error) {
 
 const putComponent = `-- name: PutComponent :exec
 INSERT INTO components (runner, name, kind, object, health, reason, why, since, version, image, ready, desired, restarts,
-  raw, message, container, next, unproven, inspect, probe_url, probe_status, probe_problem, probe_took, probe_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  raw, message, container, next, unproven, inspect, probe_url, probe_status, probe_problem, probe_took, probe_at, podless)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (runner, name) DO UPDATE SET kind = excluded.kind, object = excluded.object, health = excluded.health,
   reason = excluded.reason, why = excluded.why, since = excluded.since, version = excluded.version,
   image = excluded.image, ready = excluded.ready, desired = excluded.desired, restarts = excluded.restarts,
   raw = excluded.raw, message = excluded.message, container = excluded.container, next = excluded.next,
   unproven = excluded.unproven, inspect = excluded.inspect, probe_url = excluded.probe_url,
   probe_status = excluded.probe_status, probe_problem = excluded.probe_problem, probe_took = excluded.probe_took,
-  probe_at = excluded.probe_at
+  probe_at = excluded.probe_at, podless = excluded.podless
 `
 
 type PutComponentParams struct {
@@ -340,6 +341,7 @@ type PutComponentParams struct {
 	ProbeProblem string
 	ProbeTook    int64
 	ProbeAt      sql.NullInt64
+	Podless      sql.NullInt64
 }
 
 func (q *Queries) PutComponent(ctx context.Context, arg PutComponentParams) error {
@@ -368,6 +370,7 @@ func (q *Queries) PutComponent(ctx context.Context, arg PutComponentParams) erro
 		arg.ProbeProblem,
 		arg.ProbeTook,
 		arg.ProbeAt,
+		arg.Podless,
 	)
 	return err
 }

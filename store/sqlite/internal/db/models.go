@@ -80,6 +80,7 @@ type Component struct {
 	ProbeProblem string
 	ProbeTook    int64
 	ProbeAt      sql.NullInt64
+	Podless      sql.NullInt64
 }
 
 type Evidence struct {
