@@ -71,7 +71,7 @@ func (s *Service) still(ctx context.Context, hold string) error {
 		return errNoSession
 	}
 	if _, err = s.session(ctx, hash); err == nil {
-		s.note(s.seen, id)
+		s.note(&s.seen, id)
 	}
 	return err
 }

@@ -141,6 +141,31 @@ func TestASessionEndsInAnyCase(t *testing.T) {
 	})
 }
 
+// Who is seen while it is being written who was seen is written the next time.
+func TestNobodySeenMeanwhileIsForgotten(t *testing.T) {
+	s, book, in := known(t, store.ViaLocal, time.Hour)
+	hash, _ := hashWord(in.Word)
+	begun := book.sessions[string(hash)].Seen
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 100 {
+				_, _ = s.Recognise(t.Context(), store.Credentials{Session: in.Word})
+			}
+		})
+		all.Go(func() {
+			for range 100 {
+				s.write(t.Context())
+			}
+		})
+	}
+	all.Wait()
+	s.write(t.Context())
+	if x, err := book.Session(t.Context(), hash); err != nil || !x.Seen.After(begun) {
+		t.Errorf("a session that is used was last seen at %s, begun at %s (%v)", x.Seen, begun, err)
+	}
+}
+
 func TestAWallStaysSignedIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, in := known(t, store.ViaWall, wallMax)
