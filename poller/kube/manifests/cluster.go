@@ -20,7 +20,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
-	"sigs.k8s.io/yaml"
 
 	"trackside/store"
 )
@@ -208,8 +207,8 @@ func awaitsAccount(err error, accounts []string) bool {
 
 // difference compares an object that runs with what it would be.
 func difference(live, would *unstructured.Unstructured) (what, diff string) {
-	before, _ := yaml.Marshal(Clean(live).Object) // what came as JSON is always YAML
-	after, _ := yaml.Marshal(Clean(would).Object)
+	before, _ := asYAML(Clean(live).Object) // what came as JSON can be written as YAML
+	after, _ := asYAML(Clean(would).Object)
 	if string(before) == string(after) {
 		return store.ChangeSame, ""
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -85,7 +86,7 @@ func (w *written) finish(sys *systems.System) error {
 		return nil
 	}
 	c := w.manifest.Chart(w.values)
-	values, err := yaml.Marshal(c.Values)
+	values, err := asYAML(c.Values)
 	if err != nil {
 		return fmt.Errorf("writing the values of %s's chart: %w", sys.Name, err)
 	}
@@ -126,7 +127,7 @@ func comments(lines []string) string {
 func document(heading string, objects []*unstructured.Unstructured) ([]byte, error) {
 	b := bytes.NewBufferString(heading)
 	for _, o := range objects {
-		text, err := yaml.Marshal(o.Object)
+		text, err := asYAML(o.Object)
 		if err != nil {
 			return nil, err
 		}
@@ -134,6 +135,28 @@ func document(heading string, objects []*unstructured.Unstructured) ([]byte, err
 		b.Write(text)
 	}
 	return b.Bytes(), nil
+}
+
+// asYAML writes what came as JSON as YAML.
+func asYAML(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.JSONToYAML(printable(text))
+}
+
+// printable escapes the characters that JSON lets stand in a string and YAML does not (YAML 1.2, section 5.1): a cluster takes them.
+func printable(text []byte) []byte {
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		if r == 0x7F || r >= 0x80 && r < 0xA0 && r != 0x85 || r == 0xFEFF || r == 0xFFFE || r == 0xFFFF {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.Bytes()
 }
 
 // bare is an object without what it says of no own will: an empty status, the time of its creation.

@@ -14,6 +14,7 @@ func FuzzWriteOut(f *testing.F) {
 	f.Add(`{"replicas":0,"template":{"spec":{"containers":[{"name":"a","env":[{"name":"TOKEN","value":"x"}],"args":["--token","x"]}]}}}`, `{"restore":{"/spec/replicas":3}}`)
 	f.Add(`{"replicas":0,"selector":[],"template":"x"}`, `{"restore":{"/spec/replicas":{"a":[]}}}`)
 	f.Add(`{"suspend":true}`, `{`)
+	f.Add("{\"\x7f\u0080\u009f\ufeff\ufffe\":\"\x7f\"}", "") // which JSON lets stand, and YAML does not
 	f.Fuzz(func(t *testing.T, spec, mark string) {
 		var s map[string]any
 		if json.Unmarshal([]byte(spec), &s) != nil {
