@@ -74,7 +74,7 @@ unit: gcc static/datastar.js ## Unit tests with the race detector.
 e2e: gcc build cluster-binary browser ## The browser against a real control plane.
 	$(say) "end-to-end tests in Chromium against a real control plane"
 	@CLUSTER="$(CLUSTER)" TRACKSIDE="$(CURDIR)/bin/trackside" PLAYWRIGHT_DRIVER_PATH="$(TOOLS)/playwright-driver" \
-		CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 40m ./e2e/...
+		CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 60m ./e2e/...
 
 .PHONY: truth
 truth: ## Compare the verdict on every recorded pod status with its hand key; print the table, write docs/TRUTH.md.
