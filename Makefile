@@ -82,7 +82,7 @@ truth: ## Compare the verdict on every recorded pod status with its hand key; pr
 	@go run ./tools/truth
 
 .PHONY: bench
-bench: build cluster-binary browser ## Measure: latency, fan-out, bytes, memory, CPU per change. Prints a table; about 20 minutes.
+bench: build cluster-binary browser ## Measure: latency, fan-out, bytes, memory, CPU per change. Prints a table; 20 to 30 minutes.
 	$(say) "benchmarks of the packages"
 	@mkdir -p $(CACHE) && go test -run '^$$' -bench . -benchtime 1x ./handlers/... ./poller/... ./store | tee $(CACHE)/bench.txt
 	$(say) "benchmarks against a real control plane, up to 25,000 pods"

@@ -205,7 +205,7 @@ func settle(before, observed *Runner, now time.Time) *Runner {
 		after.Components[i].Verdict = since(old.Verdict, after.Components[i].Verdict, now)
 	}
 	settleWorkloads(before, &after, now)
-	after.Load = before.Load.next(after.carried(), now)
+	after.Load = before.Load.next(after.Carried(), now)
 	remember(before, &after, now)
 	after.Asked = asked(before, &after, now)
 	return &after

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,13 +15,13 @@ type Load struct {
 	Sum       time.Duration
 }
 
-// Mean is how many there were on average until Now last changed; false before there is a span to speak of.
-func (l Load) Mean() (float64, bool) {
-	span := l.At.Sub(l.Since)
-	if span < time.Minute {
+// Mean is how many there were on average from Since to now; false before there is a span to speak of.
+func (l Load) Mean(now time.Time) (float64, bool) {
+	span := now.Sub(l.Since)
+	if l.Since.IsZero() || span < time.Minute {
 		return 0, false
 	}
-	return float64(l.Sum) / float64(span), true
+	return float64(l.Sum+time.Duration(l.Now)*max(now.Sub(l.At), 0)) / float64(span), true
 }
 
 // next is the load after an observation that found n.
@@ -36,12 +37,20 @@ func (l Load) next(n int, now time.Time) Load {
 	return l
 }
 
-// carried counts the work of a runner that has not ended. The phases are Kubernetes', or those of a reported task in lower case.
-func (r *Runner) carried() (n int) {
+// Carried counts the work of a runner that has not ended and is not gone.
+func (r *Runner) Carried() (n int) {
 	for i := range r.Workloads {
-		if w := &r.Workloads[i]; w.Component == "" && !strings.EqualFold(w.Phase, "Succeeded") && !strings.EqualFold(w.Phase, "Failed") {
+		if w := &r.Workloads[i]; w.Component == "" && !w.Ended() {
 			n++
 		}
 	}
 	return n
+}
+
+// over are the phases of work that has ended, in lower case: those of pods, reported tasks, AgenticSessions and EphemeralRunners.
+var over = []string{"succeeded", "failed", "completed", "stopped", "outdated"}
+
+// Ended holds for a workload that has ended, or whose pod is gone for good.
+func (w *Workload) Ended() bool {
+	return slices.Contains(over, strings.ToLower(w.Phase)) || w.Raw == RawGone && w.Failing()
 }

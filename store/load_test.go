@@ -19,14 +19,21 @@ func TestLoadIsCountedOverTime(t *testing.T) {
 		return r
 	}
 	s, _ := observe(&store.Snapshot{}, noon, carrying(2))
-	if _, ok := must(s, "a").Load.Mean(); ok {
+	if _, ok := must(s, "a").Load.Mean(noon); ok {
 		t.Error("there is a mean of no time at all")
 	}
 	s, _ = observe(s, noon.Add(10*time.Minute), carrying(4, "Succeeded", "Failed"))
 	s, _ = observe(s, noon.Add(20*time.Minute), carrying(0))
 	l := must(s, "a").Load
-	if mean, ok := l.Mean(); !ok || mean != 3 || l.Now != 0 {
+	if mean, ok := l.Mean(noon.Add(20 * time.Minute)); !ok || mean != 3 || l.Now != 0 {
 		t.Errorf("%d now and %g on average, want 0 and 3", l.Now, mean)
+	}
+	if mean, _ := l.Mean(noon.Add(time.Hour)); mean != 1 {
+		t.Errorf("after 40 minutes without work there are %g on average, want 1", mean)
+	}
+	steady, _ := observe(&store.Snapshot{}, noon, carrying(3))
+	if mean, ok := must(steady, "a").Load.Mean(noon.Add(time.Hour)); !ok || mean != 3 {
+		t.Errorf("three all the time are %g on average", mean)
 	}
 	anew := carrying(1)
 	anew.Incarnation = "another"

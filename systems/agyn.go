@@ -241,14 +241,10 @@ func agynVolumes(v *View) {
 
 // agynLoad compares what the runner's workloads ask for with what the nodes that are ready can give.
 func agynLoad(v *View) {
-	running := 0
 	var asked, given Requests
-	for _, w := range v.Runner.Workloads {
-		if w.Component == "" && w.Phase != string(corev1.PodSucceeded) && w.Phase != string(corev1.PodFailed) {
-			running++
-			if pod := v.Pods[w.UID]; pod != nil {
-				asked = asked.Plus(CachedRequests(pod))
-			}
+	for _, w := range v.works() {
+		if !w.Ended() {
+			asked = asked.Plus(CachedRequests(v.Pods[w.UID]))
 		}
 	}
 	for _, n := range v.Nodes() {
@@ -256,7 +252,7 @@ func agynLoad(v *View) {
 			given = given.Plus(RequestsOf(n.Allocatable))
 		}
 	}
-	v.Fact("Workloads now", store.Sentence(fmt.Sprint(running)))
+	v.Fact("Workloads now", store.Sentence(fmt.Sprint(v.Runner.Carried())))
 	if given == (Requests{}) {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"trackside/store"
 )
@@ -32,8 +33,8 @@ func newFacts(facts []store.Fact) (out []factView) {
 }
 
 // loadFacts say how much work a runner carries on average; nothing of one that carries none, or has not been counted for long.
-func loadFacts(l store.Load) []store.Fact {
-	mean, ok := l.Mean()
+func loadFacts(l store.Load, now time.Time) []store.Fact {
+	mean, ok := l.Mean(now)
 	if !ok {
 		return nil
 	}

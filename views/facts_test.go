@@ -43,11 +43,12 @@ func TestFacts(t *testing.T) {
 }
 
 func TestLoadIsToldOnceThereIsAMean(t *testing.T) {
-	if got := loadFacts(store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(0, 0)}); got != nil {
+	if got := loadFacts(store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(0, 0)}, time.Unix(59, 0)); got != nil {
 		t.Errorf("%v", got)
 	}
 	l := store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(600, 0), Sum: 25 * time.Minute}
-	if got := loadFacts(l); len(got) != 1 || got[0].Value.At(time.Unix(7200, 0)) != "2.5, counted since 2 h ago" {
+	now := time.Unix(7200, 0)
+	if got := loadFacts(l, now); len(got) != 1 || got[0].Value.At(now) != "3.0, counted since 2 h ago" {
 		t.Errorf("%v", got)
 	}
 }

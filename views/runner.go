@@ -126,7 +126,7 @@ func NewRunnerModel(s *store.Snapshot, r *store.Runner, history []store.Event, n
 		Ref: r.Ref, mark: runnerMark(r), name: newName(r.Ref.Name).whole(), place: place(r.Ref), moving: newMoving(r), out: markParts(r), ack: ackParts(s, r), acts: actLinks(r),
 		why: parts(r.Why), message: store.Clean(r.Message, lineLimit), since: r.Since, recovered: r.Recovered, unproven: r.Unproven,
 		inspect: store.Clean(r.Inspect, lineLimit), version: version(r.Version),
-		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history), facts: newFacts(append(slices.Clip(r.Facts), loadFacts(r.Load)...)),
+		now: now, snapshot: s, totals: totalLinks(s, store.Filter{}), events: newEvents(history), facts: newFacts(append(slices.Clip(r.Facts), loadFacts(r.Load, now)...)),
 	}
 	for i := range r.Components {
 		c := newComponent(&r.Components[i])

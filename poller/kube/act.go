@@ -168,7 +168,7 @@ func underWay(r *store.Runner) (out []store.Workload) {
 		return nil
 	}
 	for _, w := range r.Workloads {
-		if w.Component == "" && !slices.Contains([]string{"Succeeded", "Failed", "Completed", "Stopped", "Outdated"}, w.Phase) {
+		if w.Component == "" && !w.Ended() {
 			out = append(out, w)
 		}
 	}

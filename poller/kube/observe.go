@@ -340,7 +340,7 @@ func (o *observation) lostWork(ref store.Ref, present []store.Workload, before m
 			continue
 		}
 		gone := *w
-		gone.Verdict = store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: "Gone", Next: l.at.Add(lostLinger),
+		gone.Verdict = store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawGone, Next: l.at.Add(lostLinger),
 			Why:     store.Sentence(w.Name + " was running and has been gone for " + store.For(l.at) + "; nobody deleted it and it did not finish."),
 			Inspect: o.cluster.kubectl("get events -n " + w.Namespace + " --field-selector involvedObject.name=" + w.Name)}
 		out = append(out, gone)
