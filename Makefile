@@ -20,7 +20,7 @@ say = @printf '\033[1m→ %s\033[0m\n'
 
 .PHONY: help
 help: ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Serve the cluster of KUBECONFIG, or a local one with a fleet and incidents.
@@ -90,6 +90,12 @@ bench: build cluster-binary browser ## Measure: latency, fan-out, bytes, memory,
 		go test -count=1 -timeout 90m -run '^$$' -bench . -benchtime 1x ./e2e/bench/ | tee -a $(CACHE)/bench.txt
 	@echo && go run ./tools/benchtable <$(CACHE)/bench.txt
 	@echo "Next: compare with the table in README.md; the machine's noise is part of every time, so repeat before you believe one."
+
+.PHONY: bench-year
+bench-year: ## Fill a data file with a year of 1,000 runners; measure its size and each page's queries. About 10 minutes.
+	$(say) "a year of 1,000 runners in one data file"
+	@go test -run '^$$' -bench Year -benchtime 1x -timeout 60m -v ./store/sqlite
+	@echo "Next: compare with the table in README.md; no query may take 50 ms, nor the file a gigabyte."
 
 .PHONY: cluster-binary
 cluster-binary: $(CLUSTER)
