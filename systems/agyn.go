@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"trackside/store"
+	"trackside/systems/finding"
 )
 
 // Keys of agynio/k8s-runner charts/k8s-runner, agynio/base-chart and k8s-runner internal/server/workload.go.
@@ -82,6 +83,10 @@ func trapsAgyn(verb store.Verb, _ []Object) []store.Trap {
 // agynEnrolment is the component that a Runner object, where its CRD is installed, adds to the runner of its name.
 const agynEnrolment = "enrolment"
 
+// agynLost is the reason of a Runner object whose Secret, spec.tokenSecretName, holds the token no more
+// (platform-controller internal/controller/runner_controller.go).
+const agynLost = "CredentialMissing"
+
 // assessAgyn adds what a Runner object says of the enrolment, what the runner offers, and how much it carries.
 func assessAgyn(v *View) {
 	for _, o := range v.Of("Runner") {
@@ -142,6 +147,9 @@ func agynDeclare(v *View, o Object) {
 		c.Inspect = v.Kubectl("describe runners.platform.agyn.io " + o.Name + " -n " + o.Namespace)
 	}
 	v.Runner.Components = append(v.Runner.Components, c)
+	if c.Raw == agynLost && c.Health == store.Unhealthy {
+		agynToken(v, o)
+	}
 	v.Fact("Runner ID", clean(textAt(o.Custom, "status", "runnerId")))
 	var capabilities, labels []string
 	list, _ := dig(o.Custom, "spec", "capabilities").([]any)
@@ -167,6 +175,16 @@ func agynDeclare(v *View, o Object) {
 	}
 }
 
+// agynToken finds the Secret that a Runner object names and that holds its token no more.
+func agynToken(v *View, o Object) {
+	name := store.Clean(textAt(o.Custom, "spec", "tokenSecretName"), 253)
+	if name == "" {
+		return
+	}
+	v.Runner.Findings = append(v.Runner.Findings, finding.Told(name, "spec.tokenSecretName",
+		store.Sentence("The secret "+name+" holds no token of the runner, as its Runner object says: it cannot enrol at its next start.")))
+}
+
 // agynReady is the verdict that the Ready condition of a Runner object makes.
 func agynReady(o Object, now time.Time) store.Verdict {
 	c, ok := conditionsOf(o)["Ready"]
@@ -185,7 +203,7 @@ func agynReady(o Object, now time.Time) store.Verdict {
 	switch {
 	case c.status == "True":
 		v.Health, v.Why = store.Healthy, "The runner is registered."
-	case c.reason == "CredentialMissing":
+	case c.reason == agynLost:
 		v.Health, v.Reason = store.Unhealthy, store.ConfigInvalid
 		v.Why = store.Sentence("The runner's token is lost (CredentialMissing" + said + "). Delete its Runner object and declare it again: that is the only way to a new one.")
 	case c.reason == "Failed":

@@ -1,6 +1,7 @@
 package systems_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"trackside/store"
 	"trackside/systems"
+	"trackside/systems/finding"
 )
 
 // A runner's port accepts connections from the start: that it has enrolled is shown by running on, or by work.
@@ -56,5 +58,41 @@ func TestAgynMayStillBeEnrolling(t *testing.T) {
 		if next := noon.Add(c.enrols); c.enrols > 0 && !k.Next.Equal(next) || c.enrols == 0 && !k.Next.IsZero() {
 			t.Errorf("%s: next %s, want %s", c.name, k.Next, next)
 		}
+	}
+}
+
+// A token that is lost is a Secret that somebody must look at, as one is for which a pod waits.
+func TestAgynFindsTheSecretOfALostToken(t *testing.T) {
+	for _, c := range []struct {
+		name, status, reason string
+		spec                 map[string]any
+		want                 string // the object of the finding; blank for none
+	}{
+		{"lost", "False", "CredentialMissing", map[string]any{"tokenSecretName": "runner-token"}, "secret/runner-token"},
+		{"lost, and no Secret is named", "False", "CredentialMissing", nil, ""},
+		{"its name is nonsense", "False", "CredentialMissing", map[string]any{"tokenSecretName": 3}, ""},
+		{"another failure", "False", "Failed", map[string]any{"tokenSecretName": "runner-token"}, ""},
+		{"registered", "True", "Reconciled", map[string]any{"tokenSecretName": "runner-token"}, ""},
+		{"registered, by an old reason", "True", "CredentialMissing", map[string]any{"tokenSecretName": "runner-token"}, ""},
+	} {
+		v := newView("agyn", "platform", "r")
+		v.Objects = []systems.Object{{Kind: "Runner", Name: "r", Created: noon.Add(-time.Hour), Custom: map[string]any{"spec": c.spec, "status": map[string]any{
+			"conditions": []any{map[string]any{"type": "Ready", "status": c.status, "reason": c.reason}}}}}}
+		systems.Agyn.Assess(v)
+		wantSecret(t, c.name, v.Runner.Findings, c.want, "spec.tokenSecretName", "holds no token")
+	}
+}
+
+// wantSecret checks that a Secret, or none where object is blank, is found to be missing.
+func wantSecret(t *testing.T, name string, fs []store.Finding, object, field, why string) {
+	t.Helper()
+	if object == "" {
+		if len(fs) != 0 {
+			t.Errorf("%s: %+v, want no finding", name, fs)
+		}
+		return
+	}
+	if len(fs) != 1 || fs[0].Code != finding.SecretMissing || fs[0].Object != object || fs[0].Field != field || !strings.Contains(string(fs[0].Why), why) {
+		t.Errorf("%s: %+v, want %s at %s", name, fs, object, field)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trackside/store"
+	"trackside/systems/finding"
 )
 
 // Names read in ambient-code/platform: components/operator/internal/handlers/{sessions,reconciler,helpers}.go (the operator's pods and
@@ -30,6 +31,7 @@ const (
 	ambientSessions  = "sessions"
 	agenticSession   = "AgenticSession"
 	projectSettings  = "ProjectSettings"
+	secretsReady     = "SecretsReady"
 	podMissing       = "PodMissing" // the operator's word
 	ambientService   = "session-"   // and the name of its session, for the Service
 )
@@ -106,6 +108,7 @@ func assessAmbient(v *View) {
 	sessions := v.Of(agenticSession)
 	prerequisites(v)
 	joinSessions(v, sessions)
+	missingSecrets(v, sessions)
 	v.Fact("Sessions", sessionCounts(sessions))
 	for _, o := range v.Of(projectSettings) {
 		v.Fact("Inactivity timeout", inactivity(o))
@@ -114,6 +117,33 @@ func assessAmbient(v *View) {
 		v.Runner.Components = append(v.Runner.Components, sessionsOf(v, sessions))
 		v.Runner.Version = v.Runner.Components[0].Version
 	}
+}
+
+// missingSecrets finds the Secret that the operator misses, while that is the last it says of Secrets here: a session that failed for want of
+// it says so for ever. One that could not be looked up is not known to be missing.
+func missingSecrets(v *View, sessions []Object) {
+	var last statusCondition
+	for _, o := range sessions {
+		list, _ := dig(o.Custom, "status", "conditions").([]any)
+		for _, item := range list {
+			if textAt(item, "type") != secretsReady {
+				continue
+			}
+			if c := conditionOf(item); last.kind == "" || c.later(last) {
+				last = c
+			}
+		}
+	}
+	name := finding.ToldSecret(last.message)
+	if last.status == "False" && strings.HasSuffix(last.reason, "Missing") && name != "" {
+		v.Runner.Findings = append(v.Runner.Findings, finding.Told(name, "status.conditions["+secretsReady+"]",
+			store.Sentence("Sessions need the secret "+name+", which the operator does not find: none starts before it is there.")))
+	}
+}
+
+// later orders what several objects say of one kind; of one moment by the words, so that their order does not matter.
+func (c statusCondition) later(o statusCondition) bool {
+	return cmp.Or(c.since.Compare(o.since), strings.Compare(o.status, c.status), strings.Compare(o.message, c.message), strings.Compare(o.reason, c.reason)) > 0
 }
 
 // prerequisites gives pods whose runner ended with 2 the reason that the operator gives for it, at once: nothing heals it.
@@ -237,7 +267,7 @@ func sessionWaits(v *View, o Object, phase string) store.Verdict {
 // which a session comes up.
 func sessionCondition(o Object) (statusCondition, bool) {
 	all := conditionsOf(o)
-	for _, kind := range []string{"Ready", "SecretsReady", "PodCreated", "PodScheduled", "RunnerStarted", "ReposReconciled", "WorkflowReconciled", "Reconciled"} {
+	for _, kind := range []string{"Ready", secretsReady, "PodCreated", "PodScheduled", "RunnerStarted", "ReposReconciled", "WorkflowReconciled", "Reconciled"} {
 		if c := all[kind]; c.status == "False" && c.reason != "" {
 			return c, true
 		}
@@ -272,7 +302,7 @@ func sessionReason(o Object, c statusCondition) store.Reason {
 		return store.RuntimeLost
 	}
 	switch started := conditionsOf(o)["RunnerStarted"]; {
-	case c.kind == "SecretsReady":
+	case c.kind == secretsReady:
 		return store.ConfigInvalid
 	case started.status == "True":
 		return store.RuntimeLost

@@ -2,6 +2,7 @@ package systems_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -321,5 +322,40 @@ func TestAmbientShowsTheNewestOfThousands(t *testing.T) {
 	}
 	if got := factOf(v.Runner, "Sessions"); got != "200 failed" {
 		t.Errorf("sessions: %s", got)
+	}
+}
+
+// What the operator says last of its sessions' Secrets is a finding while it says that one is missing.
+func TestAmbientFindsTheSecretThatSessionsNeed(t *testing.T) {
+	said := func(ago, status, reason, message string) string {
+		return fmt.Sprintf("{phase: Failed, conditions: [{type: SecretsReady, status: %q, reason: %s, message: %q, lastTransitionTime: %q}]}", status, reason, message, ago)
+	}
+	for _, c := range []struct {
+		name     string
+		statuses []string
+		want     string
+	}{
+		{"the runner's", []string{said(ago(time.Hour), "False", "RunnerSecretMissing", "Secret ambient-runner-secrets missing")}, "secret/ambient-runner-secrets"},
+		{"in quotes", []string{said(ago(time.Hour), "False", "SecretMissing", "secret 'ambient-runner-secrets' not found")}, "secret/ambient-runner-secrets"},
+		{"the platform's", []string{said(ago(time.Hour), "False", "VertexSecretMissing", "CLAUDE_CODE_USE_VERTEX=1 but ambient-vertex secret not found in namespace ambient-code. Create it with: kubectl create secret generic ambient-vertex")},
+			"secret/ambient-vertex"},
+		{"another session found it since", []string{said(ago(time.Hour), "False", "RunnerSecretMissing", "Secret api-key missing"), said(ago(time.Minute), "True", "AllRequiredSecretsFound", "")}, ""},
+		{"another session found it before", []string{said(ago(time.Hour), "True", "AllRequiredSecretsFound", ""), said(ago(time.Minute), "False", "RunnerSecretMissing", "Secret api-key missing")}, "secret/api-key"},
+		{"it names none", []string{said(ago(time.Hour), "False", "SecretMissing", "a secret is missing")}, ""},
+		{"the API server could not say", []string{said(ago(time.Hour), "False", "SecretCheckFailed", "Failed to check for ambient-vertex secret: timeout")}, ""},
+		{"all there", []string{said(ago(time.Hour), "True", "AllRequiredSecretsFound", "")}, ""},
+		{"nothing said", []string{"phase: Pending"}, ""},
+	} {
+		for _, turn := range []bool{false, true} {
+			v := newView("ambient", "team", "team")
+			for i, status := range c.statuses {
+				v.Objects = append(v.Objects, session(t, fmt.Sprint("s", i), status))
+			}
+			if turn {
+				slices.Reverse(v.Objects)
+			}
+			systems.Ambient.Assess(v)
+			wantSecret(t, c.name, v.Runner.Findings, c.want, "status.conditions[SecretsReady]", "does not find")
+		}
 	}
 }

@@ -43,13 +43,16 @@ func conditionsOf(o Object) map[string]statusCondition {
 	list, _ := dig(o.Custom, "status", "conditions").([]any)
 	out := make(map[string]statusCondition, len(list))
 	for _, item := range list {
-		c := statusCondition{kind: textAt(item, "type"), status: textAt(item, "status"), reason: textAt(item, "reason"), message: textAt(item, "message")}
-		c.since = timeAt(item, "lastTransitionTime")
-		if c.kind != "" {
+		if c := conditionOf(item); c.kind != "" {
 			out[c.kind] = c
 		}
 	}
 	return out
+}
+
+func conditionOf(item any) statusCondition {
+	return statusCondition{kind: textAt(item, "type"), status: textAt(item, "status"), reason: textAt(item, "reason"), message: textAt(item, "message"),
+		since: timeAt(item, "lastTransitionTime")}
 }
 
 // textAt is the text at a path, blank where there is none.

@@ -300,6 +300,23 @@ func TestRuntimeRules(t *testing.T) {
 	}
 }
 
+func TestToldSecret(t *testing.T) {
+	for message, want := range map[string]string{
+		"Secret ambient-runner-secrets missing":            "ambient-runner-secrets",
+		"secret 'regcred.eu' not found":                    "regcred.eu",
+		`secrets "token" not found`:                        "token",
+		"but ambient-vertex secret not found in namespace": "ambient-vertex",
+		"a secret is missing":                              "",
+		"the secret is not found":                          "",
+		"secret ambient-vertex could not be read":          "",
+		"": "",
+	} {
+		if got := finding.ToldSecret(message); got != want {
+			t.Errorf("%q: %q, want %q", message, got, want)
+		}
+	}
+}
+
 func TestMissingSecret(t *testing.T) {
 	for message, want := range map[string]string{
 		`MountVolume.SetUp failed for volume "creds" : secret "nats-creds" not found`: "nats-creds",

@@ -85,6 +85,12 @@ var missing = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)references non-existent secret key: \S{1,253} in secret "?([a-z0-9.-]{1,253})`),
 }
 
+// untold is how control planes say it, in words of their own. A name without quotes is taken for one by its hyphen or dot alone.
+var untold = []*regexp.Regexp{
+	regexp.MustCompile(`\b[Ss]ecret ["']?([a-z0-9]+(?:[-.]+[a-z0-9]+)+)["']? (?:is )?(?:missing|not found)`),
+	regexp.MustCompile(`\b([a-z0-9]+(?:[-.]+[a-z0-9]+)+) secret (?:is )?(?:missing|not found)`),
+}
+
 // MissingSecret is the Secret that a message of a kubelet misses; blank when it misses none. No Secret is read.
 func MissingSecret(message string) string {
 	for _, m := range missing {
@@ -98,4 +104,21 @@ func MissingSecret(message string) string {
 // Secret is the finding about a Secret that a pod of an object waits for.
 func Secret(name, field string) store.Finding {
 	return New(SecretMissing, "secret/"+name, field, "secret "+name)
+}
+
+// ToldSecret is the Secret that a message of a control plane misses; blank when it names none.
+func ToldSecret(message string) string {
+	for _, m := range untold {
+		if found := m.FindStringSubmatch(message); found != nil {
+			return store.Clean(found[1], 253)
+		}
+	}
+	return MissingSecret(message)
+}
+
+// Told is the finding about a Secret that a control plane misses, with what that means: no kubelet need wait for it.
+func Told(name, field string, why store.Sentence) store.Finding {
+	f := Secret(name, field)
+	f.Why = why
+	return f
 }
