@@ -35,6 +35,7 @@ func (j *joining) alone() {
 	j.workloads()
 	j.fact(t.Source, j.word())
 	j.r.Facts = append(j.r.Facts, t.Facts...)
+	j.findings()
 	j.r.Offer = j.r.Offer.Or(t.Offer)
 	j.r.Facts = append(j.r.Facts, Fact{Name: "Seen by", Value: Sentence("the " + t.Source + " only; no watched cluster shows it")})
 }

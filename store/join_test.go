@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -275,6 +276,39 @@ func TestJoinOfSeveralSources(t *testing.T) {
 	b := store.Join(shownRunner(), []store.Testimony{other, said()}, joinNow)
 	if !a.Equal(b) || a.Why != "The Other API says down." {
 		t.Errorf("%v\n%v", a, b)
+	}
+}
+
+// A source adds what it finds to what the cluster shows, and takes out what it knows not to be so.
+func TestJoinOfFindings(t *testing.T) {
+	probe := store.Finding{Code: "probe", Severity: store.Warning, Object: "deployment/a"}
+	old := store.Finding{Code: "legacy-v1", Severity: store.Warning, Object: "deployment/operator"}
+	told := store.Finding{Code: "legacy-v1", Severity: store.Warning, Object: "runner/a"}
+	for _, c := range []struct {
+		name                  string
+		shown, finds, want    []store.Finding
+		refutes               []string
+		wantShared, noCluster bool
+	}{
+		{name: "nothing is said", shown: []store.Finding{old, probe}, want: []store.Finding{old, probe}, wantShared: true},
+		{name: "one more", shown: []store.Finding{probe}, finds: []store.Finding{told}, want: []store.Finding{told, probe}},
+		{name: "the cluster shows it too", shown: []store.Finding{old, probe}, finds: []store.Finding{told}, want: []store.Finding{old, probe}, wantShared: true},
+		{name: "it is not so", shown: []store.Finding{old, probe}, refutes: []string{"legacy-v1"}, want: []store.Finding{probe}},
+		{name: "nobody thought so", shown: []store.Finding{probe}, refutes: []string{"legacy-v1"}, want: []store.Finding{probe}, wantShared: true},
+		{name: "no cluster shows the runner", finds: []store.Finding{told}, want: []store.Finding{told}, noCluster: true},
+	} {
+		observed := shownRunner(func(r *store.Runner) { r.Findings = c.shown })
+		if c.noCluster {
+			observed = nil
+		}
+		before := slices.Clone(c.shown)
+		r := store.Join(observed, []store.Testimony{said(func(t *store.Testimony) { t.Findings, t.Refutes = c.finds, c.refutes })}, joinNow)
+		if !slices.Equal(r.Findings, c.want) || !slices.Equal(c.shown, before) {
+			t.Errorf("%s: %+v, want %+v", c.name, r.Findings, c.want)
+		}
+		if c.wantShared && &r.Findings[0] != &c.shown[0] {
+			t.Errorf("%s: the list was copied", c.name)
+		}
 	}
 }
 

@@ -37,6 +37,10 @@ type Testimony struct {
 	Workloads  []SaidWorkload
 	// Facts are shown beside those of the cluster.
 	Facts []Fact
+	// Findings are what it finds; each stands where the cluster shows none of its code. Refutes are the codes of those that it knows not
+	// to hold, whatever the cluster shows.
+	Findings []Finding
+	Refutes  []string
 	// Offer is what it says the runner offers to a workload; its zero value says nothing.
 	Offer Offer
 	// Heard is when all this was said.

@@ -99,6 +99,7 @@ func runnerOf(key string, o api.Object) (store.Testimony, bool) {
 		}
 	}
 	t.Facts = facts(o)
+	legacy(&t, o)
 	sortComponents(&t)
 	return t, true
 }
@@ -177,6 +178,23 @@ func generation(o api.Object) string {
 		return "v1, the legacy generation"
 	}
 	return fmt.Sprintf("v%d", n)
+}
+
+// legacyV1 is the code of the finding about runners of generation v1, as the rules about images call it: they read it off a tag, which the API
+// knows better.
+const legacyV1 = "legacy-v1"
+
+// legacy finds a runner of generation v1, and knows of one of a later generation that it is none.
+func legacy(t *store.Testimony, o api.Object) {
+	switch n, ok := o.Int("version"); {
+	case !ok:
+	case n > 1:
+		t.Refutes = []string{legacyV1}
+	case n == 0 || n == 1:
+		t.Findings = []store.Finding{{Code: legacyV1, Severity: store.Warning, Object: "runner/" + t.Runner, Field: "version",
+			Why: "By the Kubiya API it is a runner of generation v1, which gets no further releases.",
+			Fix: "image: ghcr.io/kubiyabot/kubiya-operator:runner_v2"}}
+	}
 }
 
 // withHealth joins what the health call says with what the list said: the call is about now, the list may be older.

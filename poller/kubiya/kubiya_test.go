@@ -99,6 +99,12 @@ func lines(said []store.Testimony) (out []string) {
 		for _, f := range t.Facts {
 			line += fmt.Sprintf(" {%s: %s}", f.Name, f.Value)
 		}
+		for _, f := range t.Findings {
+			line += fmt.Sprintf(" (%s %s of %s: %s)", f.Severity, f.Code, f.Object, f.Why)
+		}
+		if len(t.Refutes) > 0 {
+			line += " no " + strings.Join(t.Refutes, ", ")
+		}
 		if t.Problem != nil {
 			line += " ! " + t.Problem.Call + ": " + t.Problem.What
 		}
@@ -124,10 +130,10 @@ func TestDecoding(t *testing.T) {
 		{"whole", whole, []string{"runner-eu", `{"health":"false","status":"degraded","time":"x","version":"0.9.30","checks":[
 			{"name":"tool-manager","status":"ok","version":"","error":"","metadata":{"git_sha":"abc","release":"0.5.9"}},{"name":"nats","status":"down","error":"no route"}]}`},
 			[]string{`kubiya-eu/runner-eu "degraded and unhealthy" unhealthy "" v="0.9.30" [agent-manager "non-responsive" unhealthy "timeout" ""] [nats "down" unhealthy "no route" ""]` +
-				` [tool-manager "ok" healthy "" "0.5.9"] {Generation: v2} {Managed by: kubiya} {Description: Europe}`}, nil, ""},
+				` [tool-manager "ok" healthy "" "0.5.9"] {Generation: v2} {Managed by: kubiya} {Description: Europe} no legacy-v1`}, nil, ""},
 		{"an object by name, and the first generation", `{"a":{"version":0},"b":{"version":"1"},"c":{"name":"see","version":7},"total":3}`, []string{"a", well, "b", well, "see", well},
-			[]string{`/a "ok" healthy "" v="0.9.30" {Generation: v1, the legacy generation}`, `/b "ok" healthy "" v="0.9.30" {Generation: v1, the legacy generation}`,
-				`/see "ok" healthy "" v="0.9.30" {Generation: v7}`}, nil, ""},
+			[]string{`/a "ok" healthy "" v="0.9.30" {Generation: v1, the legacy generation} (warning legacy-v1 of runner/a: By the Kubiya API it is a runner of generation v1, which gets no further releases.)`, `/b "ok" healthy "" v="0.9.30" {Generation: v1, the legacy generation} (warning legacy-v1 of runner/b: By the Kubiya API it is a runner of generation v1, which gets no further releases.)`,
+				`/see "ok" healthy "" v="0.9.30" {Generation: v7} no legacy-v1`}, nil, ""},
 		{"wrapped", `{"runners":[{"name":"a"}],"next":null}`, []string{"a", well}, []string{`/a "ok" healthy "" v="0.9.30"`}, nil, ""},
 		{"the second control plane's words", `[{"name":"a","status":"ready","health":"healthy"}]`, []string{"a", `{"healthy":true,"message":"x"}`}, []string{`/a "healthy" healthy "" v=""`}, nil, ""},
 		{"wrong types", `[{"name":"a","version":[],"runner_health":42,"tool_manager_health":"ok","agent_manager_health":[1],"managed_by":{}}]`,
@@ -139,7 +145,7 @@ func TestDecoding(t *testing.T) {
 			[]string{"Of the list of runners, 8 entries cannot be read: they are no objects, or have no name.", "Of the list of runners, 1 entries repeat the name of another; the first counts."}, ""},
 		{"a name that is a path", `[{"name":"a/b c"}]`, []string{"a%2Fb%20c", well}, []string{`/a/b c "ok" healthy "" v="0.9.30"`}, nil, ""},
 		{"a health that is not known", whole, nil, []string{`kubiya-eu/runner-eu "ok" healthy "" v="" [agent-manager "non-responsive" unhealthy "timeout" ""] [tool-manager "ok" healthy "" "0.5.8"]` +
-			` {Generation: v2} {Managed by: kubiya} {Description: Europe} ! GET https://api.example/api/v3/runners/runner-eu/health: 404 Not Found`},
+			` {Generation: v2} {Managed by: kubiya} {Description: Europe} no legacy-v1 ! GET https://api.example/api/v3/runners/runner-eu/health: 404 Not Found`},
 			[]string{"The health of 1 of 1 runners is not known: GET https://api.example/api/v3/runners/runner-eu/health: 404 Not Found."}, ""},
 		{"a health that is a list", `[{"name":"a"}]`, []string{"a", `[]`}, []string{`/a "" unknown "" v="" ! GET https://api.example/api/v3/runners/a/health: not what was expected: it is a list and not an object`},
 			[]string{"The health of 1 of 1 runners is not known: GET https://api.example/api/v3/runners/a/health: not what was expected: it is a list and not an object."}, ""},

@@ -199,7 +199,9 @@ func TestABindingSaysMoreThanAName(t *testing.T) {
 }
 
 func TestKubiyasOwnTagsOfTheOperator(t *testing.T) {
-	for tag, want := range map[string]bool{"runner_v2": false, "runner_v3": false, "runner_v1": true, "runner": true, "latest": false} {
+	for tag, want := range map[string]bool{"runner_v2": false, "runner_v3": false, "runner_v1": true, "runner_v1.2": true, "runner_v1-rc1": true, "runner_v0": true,
+		"v1": true, "1.4.0": true, "2.0.1": false, "v10.1": false, "runner_v12": false,
+		"runner": false, "latest": false, "main": false, "stable": false, "sha-1a2b3c": false, "v1alpha": false, "1a2b3c4": false, "99999999999999999999": false} {
 		s := sound("Deployment")
 		operator(tag)(&s)
 		if got := slices.Contains(codes(scan(s)), finding.LegacyV1); got != want {

@@ -93,7 +93,7 @@ func dangers(s *Subject) (out []mark) {
 var version = regexp.MustCompile(`^(?:runner_)?v?(\d+)(?:\.|$|-)`)
 
 // generation is the rule about Kubiya runners of generation v1: its charts deploy kubiya-operator:runner_v2 since generation v2. A tag
-// that says nothing, such as latest or a digest, says nothing of the generation.
+// without a number, such as main or a hash, says nothing of the generation.
 func generation(s *Subject) []mark {
 	if s.System != "kubiya" || s.Component != "kubiya-operator" || s.work() {
 		return nil
@@ -101,15 +101,16 @@ func generation(s *Subject) []mark {
 	for i := range s.Spec.Containers {
 		c := &s.Spec.Containers[i]
 		_, tag, _ := cutImage(c.Image)
-		if c.Name != s.Main || tag == "" || tag == "latest" {
+		if c.Name != s.Main {
 			continue
 		}
-		if m := version.FindStringSubmatch(tag); m != nil {
-			if n, err := strconv.Atoi(m[1]); err == nil && n >= 2 {
-				continue
-			}
+		m := version.FindStringSubmatch(tag)
+		if m == nil {
+			continue
 		}
-		return []mark{{code: LegacyV1, place: "containers[" + c.Name + "].image", detail: tag}}
+		if n, err := strconv.Atoi(m[1]); err == nil && n < 2 {
+			return []mark{{code: LegacyV1, place: "containers[" + c.Name + "].image", detail: tag}}
+		}
 	}
 	return nil
 }
