@@ -11,7 +11,7 @@ import (
 // Keys and names of the chart kubiyabot/helm-charts charts/kubiya-runner (0.9.30), templates/_helpers.tpl and values.yaml.
 const (
 	kubiyaComponent = "app.kubernetes.io/kubiya-runner-component"
-	kubiyaImages    = "ghcr.io/kubiyabot/"
+	kubiyaImages    = "kubiyabot/" // below ghcr.io, or below a mirror
 	kubiyaRunner    = "kubiya.ai/runner" // on workflow and tool pods, by the vendor's documentation only
 	kubiyaOrg       = "KUBIYA_USER_ORG"
 	kubiyaUUID      = "KUBIYA_AGENT_UUID" // the runner's, in spite of its name
@@ -70,12 +70,13 @@ func kubiyaFallback(o Object) string {
 	return ""
 }
 
+// ours holds for an object that runs an image of Kubiya's, from whichever registry.
 func ours(o Object) bool {
 	if o.Spec == nil {
 		return false
 	}
 	for i := range o.Spec.Containers {
-		if strings.HasPrefix(o.Spec.Containers[i].Image, kubiyaImages) {
+		if image := repositoryOf(o.Spec.Containers[i].Image); strings.Contains("/"+image, "/"+kubiyaImages) {
 			return true
 		}
 	}

@@ -110,6 +110,9 @@ func TestForeignObjectsAreNobodys(t *testing.T) {
 		"an instance of another chart":          {Kind: "Pod", Name: "p", Labels: map[string]string{"app.kubernetes.io/instance": "x"}, Spec: other},
 		"a chart's name without its image":      {Kind: "Deployment", Name: "agent-manager", Spec: other},
 		"a chart's name without containers":     {Kind: "Deployment", Name: "agent-manager"},
+		"a chart's name, kubiyabot its image":   {Kind: "Deployment", Name: "agent-manager", Spec: mirror("acme/kubiyabot:1")},
+		"a chart's name, another's kubiyabot":   {Kind: "Deployment", Name: "agent-manager", Spec: mirror("acme/notkubiyabot/agent-manager:1")},
+		"a chart's name, kubiyabot in the tag":  {Kind: "Deployment", Name: "agent-manager", Spec: mirror("acme/agent-manager:kubiyabot")},
 		"somebody else's enforcer":              {Kind: "Deployment", Name: "e", Labels: map[string]string{"app.kubernetes.io/component": "enforcer"}, Spec: other},
 		"a release's Deployment, no component":  {Kind: "Deployment", Name: "d", Labels: map[string]string{"app.kubernetes.io/instance": "x"}, Spec: image},
 		"kubiya.ai/runner on a Deployment":      {Kind: "Deployment", Name: "d", Labels: map[string]string{"kubiya.ai/runner": "x"}, Spec: other},
@@ -124,6 +127,10 @@ func TestForeignObjectsAreNobodys(t *testing.T) {
 	}
 }
 
+func mirror(image string) *corev1.PodSpec {
+	return &corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: image}}}
+}
+
 func TestRecogniseWithoutAllLabels(t *testing.T) {
 	kubiya := &corev1.PodSpec{Containers: []corev1.Container{{Name: "sidecar", Image: "envoy:1"}, {Name: "c", Image: "ghcr.io/kubiyabot/x:1"}}}
 	agyn := &corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "a", Env: []corev1.EnvVar{{Name: "KUBE_NAMESPACE", Value: "work"}}}}}
@@ -134,6 +141,10 @@ func TestRecogniseWithoutAllLabels(t *testing.T) {
 		want   systems.Claim
 	}{
 		{"kubiya before it had the label", systems.Object{Kind: "Deployment", Namespace: "n", Name: "tool-manager", Spec: kubiya}, "kubiya", systems.Claim{Namespace: "n", Runner: "kubiya-runner", Component: "tool-manager"}},
+		{"kubiya from a mirror", systems.Object{Kind: "Deployment", Namespace: "n", Name: "tool-manager", Spec: mirror("registry.acme:5000/kubiyabot/tool-manager@sha256:0")}, "kubiya", systems.Claim{Namespace: "n", Runner: "kubiya-runner", Component: "tool-manager"}},
+		{"kubiya's enforcer from a mirror's folder", systems.Object{Kind: "Deployment", Namespace: "n", Name: "e", Labels: map[string]string{"app.kubernetes.io/component": "enforcer"}, Spec: mirror("acme/mirrors/ghcr.io/kubiyabot/opawatchdog:v1")},
+			"kubiya", systems.Claim{Namespace: "n", Runner: "kubiya-runner", Component: "enforcer"}},
+		{"kubiya's tool from a mirror", systems.Object{Kind: "Pod", Namespace: "n", Name: "p", Labels: map[string]string{"app.kubernetes.io/instance": "r"}, Spec: mirror("registry.acme/kubiyabot/tool")}, "kubiya", systems.Claim{Namespace: "n", Runner: "r"}},
 		{"kubiya's documented pod label", systems.Object{Kind: "Pod", Namespace: "n", Name: "p", Labels: map[string]string{"kubiya.ai/runner": "r"}}, "kubiya", systems.Claim{Namespace: "n", Runner: "r"}},
 		{"agyn by app", systems.Object{Kind: "Deployment", Namespace: "n", Name: "k8s-eu", Labels: map[string]string{"app": "k8s-runner"}, Spec: agyn}, "agyn", systems.Claim{Namespace: "n", Runner: "k8s-eu", Component: "k8s-runner", Carries: "work"}},
 		{"agyn carrying nothing", systems.Object{Kind: "Deployment", Namespace: "n", Name: "k8s-eu", Labels: map[string]string{"app": "k8s-runner"}}, "agyn", systems.Claim{Namespace: "n", Runner: "k8s-eu", Component: "k8s-runner"}},
