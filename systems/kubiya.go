@@ -11,7 +11,7 @@ import (
 // Keys and names of the chart kubiyabot/helm-charts charts/kubiya-runner (0.9.30), templates/_helpers.tpl and values.yaml.
 const (
 	kubiyaComponent = "app.kubernetes.io/kubiya-runner-component"
-	kubiyaImages    = "kubiyabot/" // below ghcr.io, or below a mirror
+	kubiyaImages    = "kubiyabot/"       // below ghcr.io, or below a mirror
 	kubiyaRunner    = "kubiya.ai/runner" // on workflow and tool pods, by the vendor's documentation only
 	kubiyaOrg       = "KUBIYA_USER_ORG"
 	kubiyaUUID      = "KUBIYA_AGENT_UUID" // the runner's, in spite of its name
