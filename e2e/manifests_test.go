@@ -162,7 +162,7 @@ func appears(t *testing.T, b *rig.Board, d store.ManifestDraft) {
 			return err
 		}
 		parts, _, _ := strings.Cut(body, `id="events"`)
-		if strings.Contains(parts, "is missing: its release") || d.System != "ambient" && strings.Contains(parts, "None was observed") {
+		if strings.Contains(parts, "is missing: its release") || strings.Contains(parts, "is not there yet: its release") || d.System != "ambient" && strings.Contains(parts, "None was observed") {
 			return errors.New("it is not whole")
 		}
 		return nil

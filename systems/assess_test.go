@@ -62,6 +62,44 @@ func TestKubiyaMissesItsComponents(t *testing.T) {
 	}
 }
 
+// While a release is being installed, what is not there yet is no fault; what was there and is gone is one at once.
+func TestKubiyaWaitsForWhatAnInstallationHasYetToMake(t *testing.T) {
+	shown := func(raw string) *store.Runner {
+		r := &store.Runner{Components: healthy("agent-manager", "kubiya-operator", "workflow-engine", "tool-manager")}
+		r.Components[3].Raw = raw
+		return r
+	}
+	for _, c := range []struct {
+		name   string
+		newest time.Duration // since the newest of its objects was made
+		prior  *store.Runner
+		want   store.Health
+		left   time.Duration
+	}{
+		{"just begun", 10 * time.Second, nil, store.Unknown, 50 * time.Second},
+		{"by a clock that is ahead", -time.Hour, nil, store.Unknown, time.Minute},
+		{"just begun, and awaited before", 10 * time.Second, shown("Awaited"), store.Unknown, 50 * time.Second},
+		{"just begun, and not seen before", 10 * time.Second, &store.Runner{Components: healthy("agent-manager")}, store.Unknown, 50 * time.Second},
+		{"it was there", 10 * time.Second, shown(""), store.Degraded, 0},
+		{"it was missing", 10 * time.Second, shown("Missing"), store.Degraded, 0},
+		{"the grace is over", time.Minute, shown("Awaited"), store.Degraded, 0},
+		{"old", time.Hour, nil, store.Degraded, 0},
+	} {
+		v := newView("kubiya", "ns", "r")
+		v.Runner.Components, v.Prior = healthy("agent-manager", "kubiya-operator", "workflow-engine"), c.prior
+		v.Objects = []systems.Object{{Kind: "Deployment", Name: "agent-manager", Created: noon.Add(-c.newest)}, {Kind: "Deployment", Name: "kubiya-operator", Created: noon.Add(-c.newest - 24*time.Hour)}}
+		systems.Kubiya.Assess(v)
+		k, _ := v.Runner.Component("tool-manager")
+		next := time.Time{}
+		if c.left > 0 {
+			next = noon.Add(c.left)
+		}
+		if k.Health != c.want || !k.Next.Equal(next) || (k.Raw == "Missing") != (c.want == store.Degraded) || k.Why == "" {
+			t.Errorf("%s: %+v", c.name, k.Verdict)
+		}
+	}
+}
+
 func TestKubiyaSaysWhatItsScoreIsMadeOf(t *testing.T) {
 	r := &store.Runner{Components: healthy("agent-manager", "kubiya-operator", "tool-manager", "workflow-engine")}
 	r.Components[0].Probe = store.Probe{URL: "/healthz", Status: 200}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"trackside/store"
 )
@@ -118,9 +119,9 @@ func assessKubiya(v *View) {
 	}
 	for _, name := range kubiyaDeployments {
 		if !slices.ContainsFunc(r.Components, func(c store.Component) bool { return c.Name == name || strings.HasPrefix(c.Name, name+" (") }) {
-			r.Components = append(r.Components, store.Component{Name: name, Kind: "Deployment", Object: name, Verdict: store.Verdict{
-				Health: store.Degraded, Raw: "Missing", Why: store.Sentence(name + " is missing: its release has no Deployment of that name."),
-				Inspect: v.Kubectl("get deployment " + name + " -n " + r.Ref.Namespace)}})
+			c := store.Component{Name: name, Kind: "Deployment", Object: name, Verdict: kubiyaMissing(v, name)}
+			c.Inspect = v.Kubectl("get deployment " + name + " -n " + r.Ref.Namespace)
+			r.Components = append(r.Components, c)
 		}
 	}
 	for _, o := range v.Objects {
@@ -129,6 +130,34 @@ func assessKubiya(v *View) {
 		v.Fact("Generation", kubiyaGeneration(o))
 	}
 	kubiyaScore(v)
+}
+
+// kubiyaAwaited is the raw reason of a component that an installation has yet to make.
+const kubiyaAwaited = "Awaited"
+
+// kubiyaMissing is the verdict on a component that is not there. One that was is missed at once; one that was not yet has the grace from the
+// creation of the newest object of its release, for they are made one after the other.
+func kubiyaMissing(v *View, name string) store.Verdict {
+	var newest time.Time
+	for _, o := range v.Objects {
+		if o.Created.After(newest) {
+			newest = o.Created
+		}
+	}
+	end := newest.Add(DefaultThresholds.StartGrace)
+	if latest := v.Now.Add(DefaultThresholds.StartGrace); end.After(latest) {
+		end = latest // by a clock that is ahead of ours
+	}
+	seen := false
+	if v.Prior != nil {
+		c, ok := v.Prior.Component(name)
+		seen = ok && c.Raw != kubiyaAwaited
+	}
+	if !seen && v.Now.Before(end) {
+		return store.Verdict{Health: store.Unknown, Raw: kubiyaAwaited, Next: end,
+			Why: store.Sentence(name + " is not there yet: its release may still be installing; grace ends " + store.Until(end) + ".")}
+	}
+	return store.Verdict{Health: store.Degraded, Raw: "Missing", Why: store.Sentence(name + " is missing: its release has no Deployment of that name.")}
 }
 
 // kubiyaGeneration is v2 by the tag of the operator's image, which is an inference: the API alone says it.
