@@ -155,10 +155,10 @@ func (s *source) workloads(ctx context.Context, r *api.Round, runners []runner) 
 }
 
 // workloadsOf asks for an organization's workloads that are not over, and for those that failed. Of the latter, which nobody may ever
-// have removed, the first are enough.
+// have removed, those that began last are enough: the API sorts by no other time.
 func (s *source) workloadsOf(ctx context.Context, r *api.Round, organization string) (all []workload, err error) {
 	for _, statuses := range [][]string{present, failed} {
-		filter := api.Object{"filter": map[string]any{"statusIn": statuses}}
+		filter := api.Object{"filter": map[string]any{"statusIn": statuses}, "sort": latest}
 		n := 0
 		err := s.pages(ctx, "ListWorkloads", filter, organization, func(page api.Object) (err error) {
 			if n++; n > failedPages && slices.Equal(statuses, failed) {
@@ -168,13 +168,16 @@ func (s *source) workloadsOf(ctx context.Context, r *api.Round, organization str
 			return err
 		})
 		if errors.Is(err, errEnough) {
-			r.Limit(fmt.Sprintf("Of the failed workloads of organization %s the first %d are shown.", store.Clean(organization, nameLimit), failedPages*pageSize))
+			r.Limit(fmt.Sprintf("Of the failed workloads of organization %s the %d that began last are shown.", store.Clean(organization, nameLimit), failedPages*pageSize))
 		} else if err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
+
+// latest sorts a list of workloads: the one that began last comes first.
+var latest = map[string]any{"field": "LIST_WORKLOADS_SORT_FIELD_STARTED", "direction": "SORT_DIRECTION_DESC"}
 
 // errEnough ends a list of which the rest is not wanted.
 var errEnough = errors.New("enough")

@@ -35,6 +35,7 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 		PageToken      string
 		OrganizationID string `json:"organizationId"`
 		Filter         struct{ StatusIn []string }
+		Sort           struct{ Field, Direction string }
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Method != http.MethodPost || r.Header.Get("Connect-Protocol-Version") != "1" ||
 		r.Header.Get("Content-Type") != "application/json" || body.PageSize == 0 {
@@ -47,6 +48,9 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	key := strings.TrimSpace(method + " " + body.OrganizationID)
 	if slices.Equal(body.Filter.StatusIn, []string{"WORKLOAD_STATUS_FAILED"}) {
 		key += " failed"
+		if body.Sort.Field != "LIST_WORKLOADS_SORT_FIELD_STARTED" || body.Sort.Direction != "SORT_DIRECTION_DESC" {
+			f.t.Errorf("failures are asked for by %+v: of many, the latest would not be among the first", body.Sort)
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,7 +174,7 @@ func TestDecoding(t *testing.T) {
 		{"a circle", nil, map[string][]string{"ListRunners": {`{"runners":[{"name":"a"}],"nextPageToken":"p1"}`, `{"runners":[{"name":"b"}],"nextPageToken":"p1"}`}}, nil, nil, nil,
 			"The agyn API fails: not what was expected: the pages of the list go round in a circle (POST https://agyn.example/api/agynio.api.gateway.v1.RunnersGateway/ListRunners)."},
 		{"failures that nobody removed", []string{"acme"}, map[string][]string{"ListRunners": {`{"runners":[{"name":"a"}]}`}, "ListWorkloads acme failed": endless()}, nil,
-			[]string{`a (a) "" unknown {Scope: the whole platform}`}, []string{"Of the failed workloads of organization acme the first 500 are shown."}, ""},
+			[]string{`a (a) "" unknown {Scope: the whole platform}`}, []string{"Of the failed workloads of organization acme the 500 that began last are shown."}, ""},
 		{"without end", nil, map[string][]string{"ListRunners": endless()}, nil, nil, nil,
 			"The agyn API fails: not what was expected: the list does not end after 50 pages (POST https://agyn.example/api/agynio.api.gateway.v1.RunnersGateway/ListRunners)."},
 	} {
