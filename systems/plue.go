@@ -113,7 +113,7 @@ func assessPlue(v *View) {
 		return
 	}
 	v.Fact("Warm pool", store.Sentence(fmt.Sprintf("%d available of %d wanted", pool.Ready, pool.Desired)))
-	v.Fact("Claimed", plueClaimed(v))
+	v.Fact("Task pods", plueTasks(v))
 	for _, o := range v.Of(autoscaler) {
 		v.Fact("Autoscaler", scaling(o))
 	}
@@ -135,8 +135,9 @@ func assessPlue(v *View) {
 	}
 }
 
-// plueClaimed is how many tasks run: which warm pod was claimed is known to Plue's server only.
-func plueClaimed(v *View) store.Sentence {
+// plueTasks is how many tasks that have a pod of their own run: which warm pod was claimed is known to Plue's server, and to those of them
+// that report themselves.
+func plueTasks(v *View) store.Sentence {
 	run, all := 0, 0
 	for i := range v.Runner.Workloads {
 		w := &v.Runner.Workloads[i]

@@ -62,7 +62,7 @@ func TestPlueFacts(t *testing.T) {
 	carries(v, "", podIn("runner-1", "runner", true, ranSince(0)), store.Verdict{Health: store.Healthy})
 	carries(v, "", podIn("runner-2", "runner", true, ranSince(0)), store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost})
 	systems.Plue.Assess(v)
-	for i, want := range []store.Fact{{Name: "Warm pool", Value: "3 available of 5 wanted"}, {Name: "Claimed", Value: "1 of 2 tasks run"}, {Name: "Autoscaler", Value: "2 to 50 pods, at 70 % CPU"},
+	for i, want := range []store.Fact{{Name: "Warm pool", Value: "3 available of 5 wanted"}, {Name: "Task pods", Value: "1 of 2 tasks run"}, {Name: "Autoscaler", Value: "2 to 50 pods, at 70 % CPU"},
 		{Name: "Autoscaler", Value: "1 to 4 pods"}, {Name: "Runtime class", Value: "gvisor"}, {Name: "Idle timeout", Value: "5 min"}} {
 		if i >= len(v.Runner.Facts) || v.Runner.Facts[i] != want {
 			t.Fatalf("facts %+v: no %+v", v.Runner.Facts, want)
@@ -77,8 +77,8 @@ func TestPlueFacts(t *testing.T) {
 	idle.Runner.Components = []store.Component{{Name: "warm-pool"}}
 	idle.Objects = []systems.Object{{Kind: "Deployment", Annotations: map[string]string{systems.AnnotationIdleTimeout: "soon"}, Spec: &corev1.PodSpec{}}}
 	systems.Plue.Assess(idle)
-	if got := factOf(idle.Runner, "Claimed"); got != "no task has a pod" || factOf(idle.Runner, "Idle timeout") != "" {
-		t.Errorf("claimed is %q in %v", got, idle.Runner.Facts)
+	if got := factOf(idle.Runner, "Task pods"); got != "no task has a pod" || factOf(idle.Runner, "Idle timeout") != "" {
+		t.Errorf("task pods are %q in %v", got, idle.Runner.Facts)
 	}
 }
 
