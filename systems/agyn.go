@@ -257,7 +257,8 @@ func agynVolumes(v *View) {
 	}
 }
 
-// agynLoad compares what the runner's workloads ask for with what the nodes that are ready can give.
+// agynLoad compares what the runner's workloads ask for with what the nodes that are ready and not cordoned can give, whatever
+// else runs on them.
 func agynLoad(v *View) {
 	var asked, given Requests
 	for _, w := range v.works() {
@@ -274,7 +275,7 @@ func agynLoad(v *View) {
 	if given == (Requests{}) {
 		return
 	}
-	v.Fact("Requests", store.Sentence(fmt.Sprintf("CPU %s of %s, memory %s of %s GiB on ready nodes",
+	v.Fact("Requests", store.Sentence(fmt.Sprintf("CPU %s of %s, memory %s of %s GiB on ready nodes, before other pods' requests",
 		cores(asked.MilliCPU), cores(given.MilliCPU), gib(asked.Memory), gib(given.Memory))))
 	if given.GPU > 0 || asked.GPU > 0 {
 		v.Fact("GPUs", store.Sentence(fmt.Sprintf("%d of %d", asked.GPU, given.GPU)))

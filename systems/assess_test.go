@@ -139,7 +139,7 @@ func TestAgynSaysWhatItOffersAndCarries(t *testing.T) {
 	}
 	facts := factsOf(r)
 	for name, want := range map[string]string{"Workload namespace": "work", "Capabilities": "docker (rootless), gpu (nvidia)", "Workloads now": "2",
-		"Requests": "CPU 1 of 4, memory 2.0 of 16.0 GiB on ready nodes", "GPUs": "0 of 1", "Volume claims": "2, of which 1 are not bound"} {
+		"Requests": "CPU 1 of 4, memory 2.0 of 16.0 GiB on ready nodes, before other pods' requests", "GPUs": "0 of 1", "Volume claims": "2, of which 1 are not bound"} {
 		if facts[name] != want {
 			t.Errorf("%s is %q, want %q", name, facts[name], want)
 		}

@@ -47,7 +47,7 @@ const ResourceGPU corev1.ResourceName = "nvidia.com/gpu"
 type Node struct {
 	Name  string
 	Ready bool
-	// Allocatable holds cpu, memory and nvidia.com/gpu.
+	// Allocatable holds cpu, memory and nvidia.com/gpu; nothing where the node is cordoned.
 	Allocatable corev1.ResourceList
 }
 

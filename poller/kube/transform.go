@@ -46,7 +46,7 @@ type nodeFacts struct {
 	ready  corev1.ConditionStatus
 	reason string
 	since  metav1.Time
-	// allocatable holds the sizes that a system may know.
+	// allocatable holds the sizes that a system may know; nothing for a cordoned node, which takes no new pod.
 	allocatable corev1.ResourceList
 }
 
@@ -338,7 +338,10 @@ func cut(s string) string {
 }
 
 func transformNode(n *corev1.Node) *nodeFacts {
-	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}, allocatable: sizes(n.Status.Allocatable)}
+	f := &nodeFacts{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}}
+	if !n.Spec.Unschedulable {
+		f.allocatable = sizes(n.Status.Allocatable)
+	}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			f.ready, f.reason, f.since = c.Status, c.Reason, c.LastTransitionTime

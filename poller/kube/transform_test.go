@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
@@ -44,6 +45,21 @@ func transformed(t testing.TB, s *set, o any) any {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// A cordoned node has room for no new pod, however ready it is; that it is cordoned, or is no more, is news.
+func TestACordonedNodeHasNothingToGive(t *testing.T) {
+	node := &corev1.Node{Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{corev1.ResourceCPU: apiresource.MustParse("4")},
+		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}}
+	open := transformNode(node)
+	node.Spec.Unschedulable = true
+	cordoned := transformNode(node)
+	if len(open.allocatable) != 1 || len(cordoned.allocatable) != 0 || cordoned.ready != corev1.ConditionTrue {
+		t.Errorf("open %v, cordoned %v (ready: %s)", open.allocatable, cordoned.allocatable, cordoned.ready)
+	}
+	if sameForUs(open, cordoned) || sameForUs(cordoned, open) {
+		t.Error("a cordon is taken for no news")
+	}
 }
 
 func TestATransformOfATransformIsTheSame(t *testing.T) {
