@@ -9,7 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// bounds are the rules about requests and limits. A limit is a request too where no other is given.
+// bounds are the rules about requests and limits. A limit is a request too where no other is given. A missing CPU limit is no fault: the
+// field's common advice is to set none, since one throttles a container while its node idles, whereas a CPU request shares a busy node fairly.
 func bounds(s *Subject) (out []mark) {
 	each(s, func(c *corev1.Container, place string, _ bool) {
 		var none []string
