@@ -53,7 +53,8 @@ func driftCreating(v *View, o Object, w *store.Workload) {
 	w.Why = store.Sentence("The session still says " + sessionPhase(o) + ", but its pod has run for " + store.For(since) + cmp.Or(tooLong(o.Name), after(c.message)) + ".")
 }
 
-// tooLong says that a session's Service cannot bear its name, which the operator finds out once the pod runs (issue 1129); blank when it can.
+// tooLong says that a session's Service cannot bear its name, which the operator finds out once the pod runs (ambient-code/platform#1129);
+// blank when it can.
 func tooLong(session string) string {
 	if len(ambientService+session) <= validation.DNS1035LabelMaxLength {
 		return ""

@@ -23,8 +23,8 @@ import (
 //     A runner without a runnerId has not been registered at GitHub and gets no pod. A pod's exit code 7 says that GitHub no longer
 //     serves its version: the runner, then the scale set, become Outdated, which has no listener until its spec changes
 //     (autoscalingrunnerset_controller.go, 02f9cb9).
-//   - ephemeralrunnerset_controller.go (04a0599): failed runners count as runners, so that they use up maxRunners (issues 3700, 4258).
-//     Runners without pods, also after a node was drained: issues 3014, 3821, 4148, 4203.
+//   - ephemeralrunnerset_controller.go (04a0599): failed runners count as runners, so that they use up maxRunners
+//     (actions/actions-runner-controller#3700, #4258). Runners without pods, also after a node was drained: #3014, #3821, #4148, #4203.
 //   - autoscalinglistener_controller.go (005769a): a listener's pod that ended is deleted and made anew: its end is seen for a second.
 //   - charts/gha-runner-scale-set-controller/templates: deployment.yaml (02d9add), _helpers.tpl (02b0a9d): the Deployment, without probes.
 const (

@@ -26,7 +26,7 @@ import (
 //   - buildkite/agent, agent/agent_worker.go and its tests: the agent ends with 27 when Buildkite refuses it the job (cancelled, or
 //     another's), with 28 when the job waits for others, and otherwise with the job's own exit code: a job that fails is no runner that fails.
 //
-// What is not knowable here: a controller that runs and takes no jobs (issue 302); the time of the last job is shown instead.
+// What is not knowable here: a controller that runs and takes no jobs (buildkite/agent-stack-k8s#302); the time of the last job is shown instead.
 const (
 	buildkiteImage      = "agent-stack-k8s/controller"
 	buildkiteJob        = "buildkite.com/job-uuid"
