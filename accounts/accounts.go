@@ -209,7 +209,23 @@ func (s *Service) session(ctx context.Context, hash []byte) (store.Session, erro
 	if !now.Before(x.Expires) || now.Sub(seen) >= idle {
 		return x, errNoSession
 	}
-	return x, nil
+	x.Person, err = s.granted(x.Person)
+	return x, err
+}
+
+// granted is a session's person with the role of today: what is granted, and which ways to sign in are on, may differ from when it began. The role
+// of the board's own user is as it was, since a change of it ends the session, and a wall rests on its token.
+func (s *Service) granted(p store.Person) (store.Person, error) {
+	on := p.Via == store.ViaWall || p.Via == store.ViaLocal && s.cfg.Local
+	if p.Via == store.ViaOIDC && s.provider != nil {
+		p.Role = s.provider.cfg.Grants.roleOf(p.Groups)
+		p = s.atLeast(p)
+		on = p.Role != store.Nobody
+	}
+	if !on {
+		return store.Person{}, errNoSession
+	}
+	return p, nil
 }
 
 // note keeps that one was seen or used now. The map is one of ours, which write replaces.

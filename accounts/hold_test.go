@@ -245,3 +245,52 @@ func TestUnknownNamesTakeAsLong(t *testing.T) {
 		}
 	}
 }
+
+// What is granted, and which ways to sign in are on, can differ after a restart; sessions that are open then follow.
+func TestASessionFollowsWhatIsGrantedNow(t *testing.T) {
+	admins := Grants{"platform-team": store.Admin, "ops": store.Operator}
+	for name, c := range map[string]struct {
+		via    store.Via
+		groups []string
+		change func(*Config)
+		want   store.Role
+	}{
+		"the same grants":            {store.ViaOIDC, []string{"platform-team"}, func(*Config) {}, store.Admin},
+		"a group lost its role":      {store.ViaOIDC, []string{"platform-team"}, func(c *Config) { c.OIDC.Grants = Grants{"ops": store.Operator} }, store.Nobody},
+		"a lesser group is left":     {store.ViaOIDC, []string{"platform-team", "ops"}, func(c *Config) { c.OIDC.Grants = Grants{"ops": store.Operator} }, store.Operator},
+		"a group has more":           {store.ViaOIDC, []string{"ops"}, func(c *Config) { c.OIDC.Grants = Grants{"ops": store.Admin} }, store.Admin},
+		"everybody may look":         {store.ViaOIDC, []string{"platform-team"}, func(c *Config) { c.OIDC.Grants, c.AnonymousView = Grants{"ops": store.Operator}, true }, store.Viewer},
+		"the provider is off":        {store.ViaOIDC, []string{"platform-team"}, func(c *Config) { c.OIDC = nil }, store.Nobody},
+		"users with a password":      {store.ViaLocal, nil, func(*Config) {}, store.Admin},
+		"the board's users are off":  {store.ViaLocal, nil, func(c *Config) { c.Local = false }, store.Nobody},
+		"a wall rests on its token":  {store.ViaWall, nil, func(c *Config) { c.Local = false }, store.Admin},
+		"a way that there never was": {"other", nil, func(*Config) {}, store.Nobody},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := newShelf()
+			conf := Config{Book: book, Local: true, Log: slog.New(slog.DiscardHandler),
+				OIDC: &OIDC{Issuer: "https://id.example.com", ClientID: "board", RedirectURL: "https://board.example.com/signin/callback", Grants: admins}}
+			before, err := New(conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, err := before.begin(t.Context(), store.Person{Name: "ada", Groups: c.groups, Role: store.Admin, Via: c.via}, time.Now().Add(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.change(&conf)
+			after, err := New(conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			who, err := after.Recognise(t.Context(), store.Credentials{Session: in.Word})
+			if err != nil || who.Role != c.want {
+				t.Errorf("role %s (%v), want %s", who.Role, err, c.want)
+			}
+			hash, _ := hashWord(in.Word)
+			if still := after.still(t.Context(), sessionHold+hex.EncodeToString(hash)); (still == nil) != (who.Hold != "") {
+				t.Errorf("its streams: %v, its caller rests on %q", still, who.Hold)
+			}
+		})
+	}
+}
