@@ -126,10 +126,11 @@ func (s *Service) Ways() store.SignInWays {
 }
 
 // Recognise finds out who makes a request: by a token, else by a session, else by what a proxy says. Somebody unknown is the zero Person, or
-// whoever may look, or do everything where nobody signs in. A token that does not count is store.ErrForbidden, and nothing else is looked at.
+// whoever may look, or do everything where nobody signs in. A token that does not count is store.ErrForbidden, and nothing else is looked at;
+// a Bearer that a trusted proxy passes on is one only where it begins as ours do.
 func (s *Service) Recognise(ctx context.Context, c store.Credentials) (store.Caller, error) {
 	vouched := s.cfg.Proxy.trusts(c.Peer)
-	if len(c.Authorization) > 0 {
+	if len(c.Authorization) > 0 && !(vouched && passedOn(c.Authorization)) {
 		token, ours, err := parseAuthorization(c.Authorization)
 		switch {
 		case err != nil:

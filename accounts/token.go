@@ -18,8 +18,6 @@ import (
 // A token is tst_ID_SECRET, or tsw_ID_SECRET for a wall: its id, by which it is found, and 32 random bytes. Of the secret only the SHA-256 is kept. A
 // slow hash, as passwords need, would protect nothing here, since nobody guesses 256 random bits, and would cost every request its time.
 const (
-	apiPrefix   = "tst_"
-	wallPrefix  = "tsw_"
 	idBytes     = 6
 	secretBytes = 32
 )
@@ -45,11 +43,11 @@ func hashWord(word string) ([]byte, bool) {
 
 // parseToken takes a token apart.
 func parseToken(s string) (kind store.TokenKind, id string, secret []byte, ok bool) {
-	rest, api := strings.CutPrefix(s, apiPrefix)
+	rest, api := strings.CutPrefix(s, store.APIPrefix)
 	kind = store.TokenAPI
 	if !api {
 		kind = store.TokenWall
-		if rest, ok = strings.CutPrefix(s, wallPrefix); !ok {
+		if rest, ok = strings.CutPrefix(s, store.WallPrefix); !ok {
 			return "", "", nil, false
 		}
 	}
@@ -86,6 +84,16 @@ func parseAuthorization(values []string) (token string, ours bool, err error) {
 		return "", true, errHeader
 	}
 	return token, true, nil
+}
+
+// passedOn reports whether the header is what a proxy got for itself and passes on, as a provider's token is: a Bearer that is none of ours.
+func passedOn(values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	scheme, token, _ := strings.Cut(strings.Trim(values[0], " \t"), " ")
+	token = strings.Trim(token, " \t")
+	return strings.EqualFold(scheme, "Bearer") && token != "" && !store.IsToken(token)
 }
 
 // byToken finds out whose token it is.
@@ -145,9 +153,9 @@ func (s *Service) MakeToken(ctx context.Context, t store.Token) (string, store.T
 	secret := random(secretBytes)
 	sum := sha256.Sum256(secret)
 	t.ID, t.Hash = hex.EncodeToString(random(idBytes)), sum[:]
-	prefix := apiPrefix
+	prefix := store.APIPrefix
 	if t.Kind == store.TokenWall {
-		prefix = wallPrefix
+		prefix = store.WallPrefix
 	}
 	if err := s.cfg.Book.AddToken(ctx, t); err != nil {
 		return "", t, err

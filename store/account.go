@@ -101,6 +101,17 @@ const (
 	TokenWall TokenKind = "wall"
 )
 
+// What tokens of each kind begin with.
+const (
+	APIPrefix  = "tst_"
+	WallPrefix = "tsw_"
+)
+
+// IsToken reports whether a word begins as a token of this board does, whether or not there is such a token.
+func IsToken(word string) bool {
+	return strings.HasPrefix(word, APIPrefix) || strings.HasPrefix(word, WallPrefix)
+}
+
 // Token lets a program or a screen in. The token itself is shown once and kept nowhere.
 type Token struct {
 	// ID is its public part.

@@ -49,7 +49,8 @@ func TestAnotherSitesPageMayNotActWithAKeptPassword(t *testing.T) {
 		{"Windows' own", []string{"Authorization", "Negotiate YII="}, true},
 		{"a scheme that only begins alike", []string{"Authorization", "Bearerish x"}, true},
 		{"a token beside a cookie", []string{"Authorization", "Bearer x", "Cookie", "a=b"}, true},
-		{"a token", []string{"Authorization", "bearer x"}, false},
+		{"what a proxy adds to whatever it lets through", []string{"Authorization", "Bearer eyJhbGciOi"}, true},
+		{"a token", []string{"Authorization", "bearer tst_x"}, false},
 		{"Kubiya's token", []string{"Authorization", "UserKey x"}, false},
 	} {
 		headers := append([]string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, c.headers...)

@@ -146,10 +146,14 @@ func fromHere(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// bringsToken says that a request has a header Authorization of a scheme that no browser sends by itself.
+// bringsToken says that a request has a header Authorization that neither a browser nor a proxy adds by itself: a token of this board's, or of a
+// runner's. Some proxies add their provider's token, as a Bearer, to whatever they let through.
 func bringsToken(r *http.Request) bool {
-	scheme, _, _ := strings.Cut(strings.Trim(r.Header.Get(echo.HeaderAuthorization), " \t"), " ")
-	return strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "UserKey")
+	scheme, token, _ := strings.Cut(strings.Trim(r.Header.Get(echo.HeaderAuthorization), " \t"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return store.IsToken(strings.Trim(token, " \t")) || strings.HasPrefix(r.URL.Path, internalPath)
+	}
+	return strings.EqualFold(scheme, "UserKey")
 }
 
 // recognise says who makes the request. What runners call has tokens of its own, in the same header; what pages are made of tells nothing, and

@@ -298,7 +298,15 @@ func TestModes(t *testing.T) {
 		{"blank groups", proxied, http.Header{"X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {""}}, "ada nobody"},
 		{"a cluster's own", proxied, http.Header{"X-Forwarded-User": {"system:admin"}}, "forbidden"},
 		{"a password for the proxy", proxied, http.Header{"Authorization": {"Basic eA=="}, "X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {"ops"}}, "ada operator"},
-		{"a wrong token through the proxy", proxied, http.Header{"Authorization": {"Bearer x"}, "X-Forwarded-User": {"ada"}}, "forbidden"},
+		{"a wrong token through the proxy", proxied, http.Header{"Authorization": {"Bearer tst_x"}, "X-Forwarded-User": {"ada"}}, "forbidden"},
+		{"a wall's token through the proxy", proxied, http.Header{"Authorization": {"bearer  tsw_x"}, "X-Forwarded-User": {"ada"}}, "forbidden"},
+		{"Kubiya's scheme through the proxy", proxied, http.Header{"Authorization": {"UserKey x"}, "X-Forwarded-User": {"ada"}}, "forbidden"},
+		{"the proxy's own token", proxied, http.Header{"Authorization": {"Bearer eyJhbGciOi.eyJzdWIiOi.c2ln"}, "X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {"ops"}}, "ada operator"},
+		{"a long one", proxied, http.Header{"Authorization": {"Bearer ey" + strings.Repeat("x", 8<<10)}, "X-Forwarded-User": {"ada"}, "X-Forwarded-Groups": {"ops"}}, "ada operator"},
+		{"the proxy's own token, and nobody named", proxied, http.Header{"Authorization": {"Bearer eyJhbGciOi"}}, " nobody"},
+		{"two tokens", proxied, http.Header{"Authorization": {"Bearer ey1", "Bearer ey2"}, "X-Forwarded-User": {"ada"}}, "forbidden"},
+		{"a proxy's token from elsewhere", func(c *accounts.Config) { proxied(c); c.Proxy.From[0] = netip.MustParsePrefix("10.9.0.0/16") },
+			http.Header{"Authorization": {"Bearer eyJhbGciOi"}, "X-Forwarded-User": {"ada"}}, "forbidden"},
 		{"a wrong token where nobody signs in", func(c *accounts.Config) { c.Local = false }, http.Header{"Authorization": {"UserKey x"}}, "forbidden"},
 	} {
 		w := newSignedIn(t, c.change)
