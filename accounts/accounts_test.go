@@ -42,29 +42,60 @@ func TestPasswords(t *testing.T) {
 
 func TestGuessingIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(nameBurst, nameEvery)
+		l := newLimiter(pairBurst, pairEvery)
 		tries := func(key string) (n int) {
 			for l.take(key, time.Now()) {
 				n++
 			}
 			return n
 		}
-		if n := tries("ada"); n != nameBurst {
+		if n := tries("ada"); n != pairBurst {
 			t.Errorf("%d tries at once", n)
 		}
-		if n := tries("bob"); n != nameBurst {
+		if n := tries("bob"); n != pairBurst {
 			t.Errorf("another name has %d", n)
 		}
-		if wait := l.wait("ada", time.Now()); wait <= 0 || wait > nameEvery {
+		if wait := l.wait("ada", time.Now()); wait <= 0 || wait > pairEvery {
 			t.Errorf("wait %s", wait)
 		}
-		time.Sleep(nameEvery)
+		time.Sleep(pairEvery)
 		if n := tries("ada"); n != 1 {
-			t.Errorf("%d tries after %s", n, nameEvery)
+			t.Errorf("%d tries after %s", n, pairEvery)
 		}
 		time.Sleep(time.Hour)
-		if n := tries("ada"); n != nameBurst {
+		if n := tries("ada"); n != pairBurst {
 			t.Errorf("%d tries after an hour", n)
+		}
+	})
+}
+
+// Who guesses from one place keeps nobody out elsewhere; who guesses from everywhere is slowed down for the name.
+func TestAGuesserLocksNobodyOutElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLocal()
+		place := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+		open := func(i int, name string) bool { return l.mayTry(place(i), name) == nil }
+		for range pairBurst {
+			l.failed(place(1), "root")
+		}
+		if open(1, "root") || !open(1, "ada") || !open(2, "root") {
+			t.Errorf("root there: %t, another name there: %t, root elsewhere: %t", open(1, "root"), open(1, "ada"), open(2, "root"))
+		}
+		for range addressBurst - pairBurst {
+			l.failed(place(1), "eve")
+		}
+		if open(1, "ada") || !open(2, "root") {
+			t.Error("an address may try other names for ever, or keeps a name from another")
+		}
+		for i := range nameBurst {
+			l.failed(place(1000+i), "root")
+		}
+		if open(2, "root") || !open(2, "ada") {
+			t.Errorf("root from %d places: %t, another name: %t", nameBurst, open(2, "root"), open(2, "ada"))
+		}
+		time.Sleep(nameEvery)
+		if !open(2, "root") {
+			t.Errorf("root is kept out after %s", nameEvery)
 		}
 	})
 }

@@ -16,26 +16,28 @@ import (
 
 // local is the sign-in by name and password.
 type local struct {
-	byAddress, byName *limiter
+	byAddress, byPair, byName *limiter
 	// nobody is compared with where there is no user of a name, so that the answer takes as long.
 	nobody argon
-	// turns bounds how many passwords are tried at once: each takes 19 MiB.
+	// turns bounds how many passwords are tried at once: each takes 19 MiB and a processor, of which the board keeps half for its own.
 	turns chan struct{}
 }
 
-// A person mistypes a few times; a program that guesses gets to 10 names and passwords a minute from an address, and to 4 a minute for a name. What
-// fits costs no turn: behind a proxy all of a team have one address, and begin their day together.
+// A person mistypes a few times; a program that guesses gets to 10 names and passwords a minute from an address, and to 4 a minute for one name there.
+// A name as such bears much more, from all addresses together: else whoever knows it could keep its owner out. What fits costs no turn: behind a
+// proxy all of a team have one address, and begin their day together.
 const (
 	addressBurst, addressEvery = 20, 6 * time.Second
-	nameBurst, nameEvery       = 10, 15 * time.Second
+	pairBurst, pairEvery       = 10, 15 * time.Second
+	nameBurst, nameEvery       = 200, 2 * time.Second
 	// maxKeys bounds what a limiter remembers.
 	maxKeys = 10_000
 )
 
 func newLocal() *local {
 	nobody := argon{memory: argonMemory, passes: argonPasses, lanes: argonLanes, salt: random(saltBytes), key: random(keyBytes)}
-	return &local{byAddress: newLimiter(addressBurst, addressEvery), byName: newLimiter(nameBurst, nameEvery), nobody: nobody,
-		turns: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
+	return &local{byAddress: newLimiter(addressBurst, addressEvery), byPair: newLimiter(pairBurst, pairEvery), byName: newLimiter(nameBurst, nameEvery),
+		nobody: nobody, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
 var (
@@ -72,22 +74,31 @@ func (s *Service) SignIn(ctx context.Context, from netip.Addr, name, password st
 		}
 	}
 	if !have.fits(password) || u.Hash == "" {
-		now := time.Now()
-		s.local.byAddress.take(network(from), now)
-		s.local.byName.take(name, now)
+		s.local.failed(from, name)
 		return store.SignedIn{}, errPassword
 	}
 	return s.begin(ctx, store.Person{Name: u.Name, Role: u.Role, Via: store.ViaLocal}, time.Now().Add(s.cfg.Max))
 }
 
-// mayTry is *store.TooOften for an address or a name that has failed too often.
+// mayTry is *store.TooOften for an address or a name that has failed too often, above all the one with the other.
 func (l *local) mayTry(from netip.Addr, name string) error {
-	now := time.Now()
-	if wait := max(l.byAddress.wait(network(from), now), l.byName.wait(name, now)); wait > 0 {
+	now, place := time.Now(), network(from)
+	if wait := max(l.byAddress.wait(place, now), l.byPair.wait(pair(place, name), now), l.byName.wait(name, now)); wait > 0 {
 		return &store.TooOften{After: wait}
 	}
 	return nil
 }
+
+// failed counts a name and a password that did not fit.
+func (l *local) failed(from netip.Addr, name string) {
+	now, place := time.Now(), network(from)
+	l.byAddress.take(place, now)
+	l.byPair.take(pair(place, name), now)
+	l.byName.take(name, now)
+}
+
+// pair is the key of a name at a network, which has no blank in it.
+func pair(place, name string) string { return place + " " + name }
 
 // user is the zero User where there is none of the name.
 func (s *Service) user(ctx context.Context, name string, bad error) (store.User, error) {

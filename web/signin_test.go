@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -181,6 +182,9 @@ func TestGuessingIsRefused(t *testing.T) {
 	}
 	if res, _ := s.signIn(t, "a-viewer", password, "/"); res.StatusCode != 303 {
 		t.Errorf("another name suffers: %d", res.StatusCode)
+	}
+	if _, err := s.accounts.SignIn(t.Context(), netip.MustParseAddr("192.0.2.7"), "a-admin", password); err != nil {
+		t.Errorf("who guesses keeps a person out who is elsewhere: %v", err)
 	}
 }
 
