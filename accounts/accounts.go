@@ -35,7 +35,8 @@ type Tokens interface {
 	AddToken(ctx context.Context, t store.Token) error
 	Token(ctx context.Context, id string) (store.Token, error)
 	Tokens(ctx context.Context) ([]store.Token, error)
-	RevokeToken(ctx context.Context, id string, at time.Time) error
+	// RevokeToken ends one; revoked is false for one that was revoked already.
+	RevokeToken(ctx context.Context, id string, at time.Time) (revoked bool, err error)
 }
 
 // Book keeps all of it.

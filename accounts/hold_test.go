@@ -58,7 +58,9 @@ func (s *shelf) AddToken(_ context.Context, t store.Token) error {
 }
 func (s *shelf) Token(_ context.Context, id string) (store.Token, error) { return get(s, s.tokens, id) }
 func (s *shelf) Tokens(context.Context) ([]store.Token, error)           { return nil, nil }
-func (s *shelf) RevokeToken(context.Context, string, time.Time) error    { return nil }
+func (s *shelf) RevokeToken(context.Context, string, time.Time) (bool, error) {
+	return true, nil
+}
 func (s *shelf) Saw(_ context.Context, sessions, tokens map[string]time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -163,11 +163,11 @@ func (s *Service) MakeToken(ctx context.Context, t store.Token) (string, store.T
 	return prefix + t.ID + "_" + hex.EncodeToString(secret), t, nil
 }
 
-// RevokeToken ends a token, the sessions of the walls it let in, and the streams of both.
-func (s *Service) RevokeToken(ctx context.Context, id string) error {
-	if err := s.cfg.Book.RevokeToken(ctx, id, time.Now()); err != nil {
-		return err
+// RevokeToken ends a token, the sessions of the walls it let in, and the streams of both; revoked is false for one that was revoked already.
+func (s *Service) RevokeToken(ctx context.Context, id string) (revoked bool, err error) {
+	if revoked, err = s.cfg.Book.RevokeToken(ctx, id, time.Now()); err != nil {
+		return false, err
 	}
 	s.check(ctx)
-	return nil
+	return revoked, nil
 }

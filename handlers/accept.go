@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -40,19 +41,29 @@ func (h *Handlers) AcceptFinding(c echo.Context) error {
 }
 
 // WithdrawAcceptance ends an acceptance before its time: a form with cluster, system, namespace and name of the runner, code and object. It
-// answers with the runner's page.
+// answers with the runner's page, also for a finding that is accepted no longer: then there is nothing to note.
 func (h *Handlers) WithdrawAcceptance(c echo.Context) error {
 	form, err := h.acceptanceForm(c)
 	if err != nil {
 		return err
 	}
 	a := acceptanceOf(form)
-	held, _ := h.live.Current().Accepted(a.Ref, a.Code, a.Object)
-	if err := h.acceptances.Withdraw(c.Request().Context(), a); err != nil {
+	snap := h.live.Current()
+	held, _ := snap.Accepted(a.Ref, a.Code, a.Object)
+	err = h.acceptances.Withdraw(c.Request().Context(), a)
+	switch {
+	case err == nil:
+		h.enter(c, store.Entry{By: PersonOf(c), Verb: store.VerbWithdraw, Ref: a.Ref, Object: findingOf(a), Note: held.Note, Before: acceptedUntil(held), Result: store.ResultDone})
+	case !errors.Is(err, store.ErrNotFound) || !h.hasFinding(snap, a):
 		return err
 	}
-	h.enter(c, store.Entry{By: PersonOf(c), Verb: store.VerbWithdraw, Ref: a.Ref, Object: findingOf(a), Note: held.Note, Before: acceptedUntil(held), Result: store.ResultDone})
 	return c.Redirect(http.StatusSeeOther, a.Ref.Path()+"#findings")
+}
+
+// hasFinding reports whether there is what an acceptance is about.
+func (h *Handlers) hasFinding(s *store.Snapshot, a store.Acceptance) bool {
+	r, err := s.Runner(a.Ref)
+	return err == nil && views.HasFinding(r, h.newest(s), a.Code, a.Object)
 }
 
 // acceptanceForm is the form of a request about an acceptance, where there may be any.

@@ -50,8 +50,8 @@ type Tokens interface {
 	Tokens(ctx context.Context) ([]store.Token, error)
 	// MakeToken answers with the token, to be shown once. store.ErrConflict if its form was sent before.
 	MakeToken(ctx context.Context, t store.Token) (string, store.Token, error)
-	// RevokeToken ends one; store.ErrNotFound if none of that id counts.
-	RevokeToken(ctx context.Context, id string) error
+	// RevokeToken ends one; revoked is false for one that was revoked already, and store.ErrNotFound if there is none of that id.
+	RevokeToken(ctx context.Context, id string) (revoked bool, err error)
 }
 
 // HasAccounts says that there are people and tokens to be told apart.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -216,8 +217,12 @@ func TestWithdrawAcceptance(t *testing.T) {
 	base := insightSite(t, w, a)
 	form := url.Values{"cluster": {r.Ref.Cluster}, "system": {r.Ref.System}, "namespace": {r.Ref.Namespace}, "name": {r.Ref.Name}, "code": {"privileged"},
 		"object": {"deployment/x"}, "note": {"it builds images"}, "until": {time.Now().Add(48 * time.Hour).UTC().Format(time.DateOnly)}}
-	if status, body, _ := post(t, base+"/findings/withdraw", form); status != http.StatusNotFound {
-		t.Errorf("nothing is accepted: %d %s", status, body)
+	for field, of := range map[string]string{"object": "deployment/none", "code": "none", "name": "none"} {
+		other := maps.Clone(form)
+		other.Set(field, of)
+		if status, body, _ := post(t, base+"/findings/withdraw", other); status != http.StatusNotFound {
+			t.Errorf("%s of nothing: %d %s", field, status, body)
+		}
 	}
 	if status, body, _ := post(t, base+"/findings/accept", form); status != http.StatusSeeOther {
 		t.Fatalf("%d %s", status, body)
@@ -225,6 +230,9 @@ func TestWithdrawAcceptance(t *testing.T) {
 	w.apply(store.Touched{Accepted: &a.given})
 	if status, body, to := post(t, base+"/findings/withdraw", form); status != http.StatusSeeOther || to != r.Ref.Path()+"#findings" || len(a.given) != 0 {
 		t.Errorf("%d %s %s; there hold %v", status, body, to, a.given)
+	}
+	if status, body, to := post(t, base+"/findings/withdraw", form); status != http.StatusSeeOther || to != r.Ref.Path()+"#findings" {
+		t.Errorf("withdrawn again: %d %s %s", status, body, to)
 	}
 	if len(a.entries) != 2 || a.entries[0].Verb != "accept" || a.entries[1].Verb != "withdraw" || a.entries[1].Ref != r.Ref ||
 		a.entries[1].Object != "privileged deployment/x" || a.entries[1].Note != "it builds images" || a.entries[1].Before != a.entries[0].After {

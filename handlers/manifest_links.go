@@ -26,7 +26,8 @@ type ManifestLinks interface {
 	ManifestLink(ctx context.Context, hash []byte) (store.ManifestLink, error)
 	// UseManifestLink counts a use and hands out the text, or answers false for a link that is dead.
 	UseManifestLink(ctx context.Context, hash []byte, now time.Time) (store.ManifestLink, bool, error)
-	RevokeManifestLink(ctx context.Context, id string, now time.Time) error
+	// RevokeManifestLink ends one; revoked is false for one that was revoked already, and store.ErrNotFound if there is none of that id.
+	RevokeManifestLink(ctx context.Context, id string, now time.Time) (revoked bool, err error)
 	ManifestLinks(ctx context.Context, limit int) ([]store.ManifestLink, error)
 }
 
@@ -156,13 +157,16 @@ func (h *Handlers) linksModel(c echo.Context) (views.ManifestLinksModel, error) 
 	return views.ManifestLinksModel{Frame: h.frame(), Links: links, Healthy: len(h.healthy()), Snapshot: h.live.Current(), Now: time.Now()}, err
 }
 
-// RevokeManifestLink ends a link at once.
+// RevokeManifestLink ends a link at once. The same again is done already, and nothing to note.
 func (h *Handlers) RevokeManifestLink(c echo.Context) error {
 	id := c.Param("id")
-	if err := h.manifests.Links.RevokeManifestLink(c.Request().Context(), id, time.Now()); err != nil {
+	revoked, err := h.manifests.Links.RevokeManifestLink(c.Request().Context(), id, time.Now())
+	if err != nil {
 		return err
 	}
-	h.note(c, store.Entry{By: PersonOf(c), Verb: store.VerbManifestRevoke, Object: "link " + store.Clean(id, 40), Result: store.ResultDone})
+	if revoked {
+		h.note(c, store.Entry{By: PersonOf(c), Verb: store.VerbManifestRevoke, Object: "link " + store.Clean(id, 40), Result: store.ResultDone})
+	}
 	return c.Redirect(http.StatusSeeOther, "/manifests")
 }
 

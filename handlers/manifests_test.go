@@ -84,14 +84,15 @@ func (s shelf) UseManifestLink(ctx context.Context, hash []byte, now time.Time) 
 	return l, true, nil
 }
 
-func (s shelf) RevokeManifestLink(_ context.Context, id string, now time.Time) error {
+func (s shelf) RevokeManifestLink(_ context.Context, id string, now time.Time) (bool, error) {
 	for _, l := range s {
 		if l.ID == id {
+			before := l.Revoked
 			l.Revoked = now
-			return nil
+			return before.IsZero(), nil
 		}
 	}
-	return store.ErrNotFound
+	return false, store.ErrNotFound
 }
 
 func (s shelf) ManifestLinks(context.Context, int) (out []store.ManifestLink, _ error) {

@@ -97,12 +97,15 @@ func tokenText(t store.Token) string {
 	return fmt.Sprintf("%s token %s (%s, %s)", t.Kind, t.ID, store.Clean(t.Name, store.MaxTokenName), t.Role)
 }
 
-// RevokeToken ends a token, and with it what rests on it.
+// RevokeToken ends a token, and with it what rests on it. The same again is done already, and nothing to note.
 func (h *Handlers) RevokeToken(c echo.Context) error {
 	id := c.Param("id")
-	if err := h.accounts.RevokeToken(c.Request().Context(), id); err != nil {
+	revoked, err := h.accounts.RevokeToken(c.Request().Context(), id)
+	if err != nil {
 		return err
 	}
-	h.enter(c, store.Entry{By: PersonOf(c), Verb: "token-revoke", Object: "token " + store.Clean(id, 40), Result: store.ResultDone})
+	if revoked {
+		h.enter(c, store.Entry{By: PersonOf(c), Verb: "token-revoke", Object: "token " + store.Clean(id, 40), Result: store.ResultDone})
+	}
 	return c.Redirect(http.StatusSeeOther, "/tokens")
 }

@@ -34,7 +34,7 @@ func someLinks(t *testing.T, w *world) (secrets []string) {
 			}
 		}
 	}
-	if err := w.db.RevokeManifestLink(t.Context(), "revoked", now); err != nil {
+	if _, err := w.db.RevokeManifestLink(t.Context(), "revoked", now); err != nil {
 		t.Fatal(err)
 	}
 	return secrets

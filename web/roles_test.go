@@ -76,7 +76,7 @@ func (w *signedIn) special(t *testing.T) {
 	}
 	token("ended", store.TokenAPI, store.Admin, time.Now().Add(-time.Hour))
 	revoked := token("revoked", store.TokenAPI, store.Admin, time.Time{})
-	if err := w.accounts.RevokeToken(t.Context(), revoked.ID); err != nil {
+	if _, err := w.accounts.RevokeToken(t.Context(), revoked.ID); err != nil {
 		t.Fatal(err)
 	}
 	token("wall", store.TokenWall, store.Viewer, time.Time{})

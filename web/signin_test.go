@@ -239,8 +239,14 @@ func TestTokens(t *testing.T) {
 	if res, _ := ask(t, http.MethodGet, s.url+"/", "Authorization", "Bearer "+token); res.StatusCode != 401 {
 		t.Errorf("a revoked token: %d", res.StatusCode)
 	}
-	if res, _ := s.do(t, http.MethodPost, "/tokens/"+id+"/revoke", url.Values{}); res.StatusCode != 404 {
+	if res, _ := s.do(t, http.MethodPost, "/tokens/"+id+"/revoke", url.Values{}); res.StatusCode != 303 {
 		t.Errorf("revoked again: %d", res.StatusCode)
+	}
+	if res, _ := s.do(t, http.MethodPost, "/tokens/0123456789ab/revoke", url.Values{}); res.StatusCode != 404 {
+		t.Errorf("one that never was: %d", res.StatusCode)
+	}
+	if got := s.audit.words(); strings.Count(got, "token-revoke") != 1 {
+		t.Errorf("the audit says %s", got)
 	}
 }
 

@@ -198,17 +198,22 @@ func accessTokenOf(x db.Token) (store.Token, error) {
 		Created: time.UnixMilli(x.Created).UTC(), Expires: instant(x.Expires), Used: instant(x.Used), Revoked: instant(x.Revoked)}, err
 }
 
-// RevokeToken ends a token from t on, and the sessions of the walls it let in. One that is not there, or is revoked already, is store.ErrNotFound.
-func (d *DB) RevokeToken(ctx context.Context, id string, t time.Time) error {
-	var n int64
-	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) (err error) {
-		if n, err = q.RevokeToken(ctx, db.RevokeTokenParams{Revoked: millis(t), ID: id}); err != nil || n == 0 {
+// RevokeToken ends a token from t on, and the sessions of the walls it let in; revoked is false for one that was revoked already. One that is not
+// there is store.ErrNotFound.
+func (d *DB) RevokeToken(ctx context.Context, id string, t time.Time) (revoked bool, err error) {
+	err = d.transact(ctx, func(ctx context.Context, q *db.Queries) error {
+		n, err := q.RevokeToken(ctx, db.RevokeTokenParams{Revoked: millis(t), ID: id})
+		if err != nil {
 			return err
 		}
-		return q.EndSessionsOfToken(ctx, id)
+		if revoked = n > 0; revoked {
+			return q.EndSessionsOfToken(ctx, id)
+		}
+		_, err = q.FindToken(ctx, id)
+		return err
 	})
-	if err == nil && n == 0 {
-		return fmt.Errorf("%w: there is no token %q that counts", store.ErrNotFound, store.Clean(id, 64))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("%w: there is no token %q", store.ErrNotFound, store.Clean(id, 64))
 	}
-	return unavailable("revoke the token in", d.path, err)
+	return revoked, unavailable("revoke the token in", d.path, err)
 }

@@ -96,14 +96,20 @@ func TestAccessTokens(t *testing.T) {
 	if s, err := d.Session(ctx, wall.Hash); err != nil || !s.Seen.Equal(wall.Seen) {
 		t.Errorf("%v %v", s.Seen, err)
 	}
-	if err := d.RevokeToken(ctx, "a1", instants(20)); err != nil {
-		t.Fatal(err)
+	if revoked, err := d.RevokeToken(ctx, "a1", instants(20)); err != nil || !revoked {
+		t.Fatal(revoked, err)
 	}
 	if _, err := d.Session(ctx, wall.Hash); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a wall outlives its token: %v", err)
 	}
-	if err := d.RevokeToken(ctx, "a1", instants(21)); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("revoked twice: %v", err)
+	if revoked, err := d.RevokeToken(ctx, "a1", instants(21)); err != nil || revoked {
+		t.Errorf("revoked twice: %t %v", revoked, err)
+	}
+	if got, err := d.Token(ctx, "a1"); err != nil || !got.Revoked.Equal(instants(20)) {
+		t.Errorf("revoked at %s (%v)", got.Revoked, err)
+	}
+	if _, err := d.RevokeToken(ctx, "none", instants(21)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("one that never was: %v", err)
 	}
 }
 

@@ -60,17 +60,21 @@ func (d *DB) UseManifestLink(ctx context.Context, hash []byte, now time.Time) (l
 	return l, used, err
 }
 
-// RevokeManifestLink ends a link and forgets its text. One that is not there, or is revoked already, is store.ErrNotFound.
-func (d *DB) RevokeManifestLink(ctx context.Context, id string, now time.Time) error {
+// RevokeManifestLink ends a link and forgets its text; revoked is false for one that was revoked already. One that is not there is store.ErrNotFound.
+func (d *DB) RevokeManifestLink(ctx context.Context, id string, now time.Time) (revoked bool, err error) {
 	var n int64
-	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) (err error) {
-		n, err = q.RevokeManifestLink(ctx, db.RevokeManifestLinkParams{Now: now.UnixMilli(), ID: id})
+	there := true
+	err = d.transact(ctx, func(ctx context.Context, q *db.Queries) (err error) {
+		if n, err = q.RevokeManifestLink(ctx, db.RevokeManifestLinkParams{Now: now.UnixMilli(), ID: id}); err != nil || n > 0 {
+			return err
+		}
+		there, err = q.HasManifestLink(ctx, id)
 		return err
 	})
-	if err == nil && n == 0 {
-		return fmt.Errorf("%w: there is no link %q that could be revoked", store.ErrNotFound, store.Clean(id, 40))
+	if err == nil && !there {
+		return false, fmt.Errorf("%w: there is no link %q that could be revoked", store.ErrNotFound, store.Clean(id, 40))
 	}
-	return unavailable("revoke the link in", d.path, err)
+	return n > 0, unavailable("revoke the link in", d.path, err)
 }
 
 // ManifestLinks lists links without their texts, newest first, at most limit.

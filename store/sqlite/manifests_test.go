@@ -35,16 +35,20 @@ func TestManifestLinksLiveAndDie(t *testing.T) {
 	if got, used, err := d.UseManifestLink(ctx, many.Hash, at(3600)); err != nil || used || got.Dead(at(3600)) != "it has expired" {
 		t.Errorf("at its end: %+v, %v, %v", got, used, err)
 	}
-	if err := d.RevokeManifestLink(ctx, "many", at(20)); err != nil {
-		t.Fatal(err)
+	if revoked, err := d.RevokeManifestLink(ctx, "many", at(20)); err != nil || !revoked {
+		t.Fatal(revoked, err)
 	}
 	if got, used, err := d.UseManifestLink(ctx, many.Hash, at(21)); err != nil || used || got.YAML != "" || got.Dead(at(21)) != "it was revoked" {
 		t.Errorf("revoked: %+v, %v, %v", got, used, err)
 	}
-	for name, err := range map[string]error{"again": d.RevokeManifestLink(ctx, "many", at(22)), "nothing": d.RevokeManifestLink(ctx, "none", at(22))} {
-		if !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("revoking %s: %v", name, err)
-		}
+	if revoked, err := d.RevokeManifestLink(ctx, "many", at(22)); err != nil || revoked {
+		t.Errorf("revoked again: %t %v", revoked, err)
+	}
+	if got, err := d.ManifestLink(ctx, many.Hash); err != nil || !got.Revoked.Equal(at(20)) {
+		t.Errorf("revoked at %s (%v)", got.Revoked, err)
+	}
+	if _, err := d.RevokeManifestLink(ctx, "none", at(22)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("revoking one that never was: %v", err)
 	}
 	if _, _, err := d.UseManifestLink(ctx, []byte("nobody's"), at(1)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("one that never was: %v", err)

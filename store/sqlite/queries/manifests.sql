@@ -13,6 +13,9 @@ RETURNING *;
 -- name: RevokeManifestLink :execrows
 UPDATE manifest_links SET revoked = sqlc.arg(now), yaml = '' WHERE id = sqlc.arg(id) AND revoked = 0;
 
+-- name: HasManifestLink :one
+SELECT EXISTS (SELECT 1 FROM manifest_links WHERE id = ?);
+
 -- name: ListManifestLinks :many
 SELECT id, file, cluster, system, namespace, name, sha256, by, made, expires, revoked, single, uses, last_used
 FROM manifest_links ORDER BY made DESC, id LIMIT ?;

@@ -174,6 +174,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getManifestLinkStmt, err = db.PrepareContext(ctx, getManifestLink); err != nil {
 		return nil, fmt.Errorf("error preparing query GetManifestLink: %w", err)
 	}
+	if q.hasManifestLinkStmt, err = db.PrepareContext(ctx, hasManifestLink); err != nil {
+		return nil, fmt.Errorf("error preparing query HasManifestLink: %w", err)
+	}
 	if q.listAcceptancesStmt, err = db.PrepareContext(ctx, listAcceptances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAcceptances: %w", err)
 	}
@@ -600,6 +603,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getManifestLinkStmt: %w", cerr)
 		}
 	}
+	if q.hasManifestLinkStmt != nil {
+		if cerr := q.hasManifestLinkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing hasManifestLinkStmt: %w", cerr)
+		}
+	}
 	if q.listAcceptancesStmt != nil {
 		if cerr := q.listAcceptancesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAcceptancesStmt: %w", cerr)
@@ -974,6 +982,7 @@ type Queries struct {
 	findTokenStmt             *sql.Stmt
 	findUserStmt              *sql.Stmt
 	getManifestLinkStmt       *sql.Stmt
+	hasManifestLinkStmt       *sql.Stmt
 	listAcceptancesStmt       *sql.Stmt
 	listAcknowledgementsStmt  *sql.Stmt
 	listComponentsStmt        *sql.Stmt
@@ -1087,6 +1096,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		findTokenStmt:             q.findTokenStmt,
 		findUserStmt:              q.findUserStmt,
 		getManifestLinkStmt:       q.getManifestLinkStmt,
+		hasManifestLinkStmt:       q.hasManifestLinkStmt,
 		listAcceptancesStmt:       q.listAcceptancesStmt,
 		listAcknowledgementsStmt:  q.listAcknowledgementsStmt,
 		listComponentsStmt:        q.listComponentsStmt,

@@ -49,6 +49,17 @@ func (q *Queries) GetManifestLink(ctx context.Context, hash []byte) (ManifestLin
 	return i, err
 }
 
+const hasManifestLink = `-- name: HasManifestLink :one
+SELECT EXISTS (SELECT 1 FROM manifest_links WHERE id = ?)
+`
+
+func (q *Queries) HasManifestLink(ctx context.Context, id string) (bool, error) {
+	row := q.queryRow(ctx, q.hasManifestLinkStmt, hasManifestLink, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const listManifestLinks = `-- name: ListManifestLinks :many
 SELECT id, file, cluster, system, namespace, name, sha256, by, made, expires, revoked, single, uses, last_used
 FROM manifest_links ORDER BY made DESC, id LIMIT ?
