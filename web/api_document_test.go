@@ -226,6 +226,18 @@ func TestActions(t *testing.T) {
 	if res, _ := call(t, "POST", at+"enable", nil); res.StatusCode != 202 || len(res.Header.Get("Idempotency-Key")) < 16 {
 		t.Errorf("without a key: %d %v", res.StatusCode, res.Header)
 	}
+	for verb, want := range map[string]map[string]int{"restart": {`{"target":"agent"}`: 400, `{}`: 400},
+		"delete-workload": {`{"target":"jobs/pod-0"}`: 400, `{"target":"jobs/pod-0/"}`: 400, `{"target":"jobs/pod-0/uid-1"}`: 202}, "probe": {`{}`: 202}} {
+		for body, status := range want { // done twice, these would do harm twice
+			res, text := call(t, "POST", at+verb, strings.NewReader(body))
+			if res.StatusCode != status || status == 400 && body != `{}` && !strings.Contains(text, "Idempotency-Key") {
+				t.Errorf("%s %s without a key: %d %s", verb, body, res.StatusCode, text)
+			}
+			if res, text := call(t, "POST", at+verb, strings.NewReader(body), "Idempotency-Key", verb+body); body != `{}` && res.StatusCode != 202 {
+				t.Errorf("%s %s with a key: %d %s", verb, body, res.StatusCode, text)
+			}
+		}
+	}
 	for body, word := range map[string]string{`{"note":"x","fro":"1h"}`: "fro", `{"note":1}`: "one JSON object", `[`: "one JSON object", `{} {}`: "goes on", `{"note":"x","for":"1h","until":"2030-01-01T00:00:00Z"}`: "one thing",
 		`{"note":"x","for":"-1h"}`: "length of time", `{"note":"x","for":"8d"}`: "7 days", `{}`: "needs a note"} {
 		res, text := call(t, "POST", at+"disable", strings.NewReader(body))

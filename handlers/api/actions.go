@@ -29,7 +29,7 @@ type ActionBody struct {
 	Until       time.Time `json:"until,omitzero" description:"When a disabled runner comes back by itself, in 15 minutes to 7 days; without it, when somebody enables it."`
 	For         string    `json:"for,omitempty" description:"The same as a length of time, such as 90m, 24h or 7d."`
 	Drain       bool      `json:"drain,omitempty" description:"Let work that runs finish first."`
-	Target      string    `json:"target,omitempty" description:"The component, or the namespace/name of the workload."`
+	Target      string    `json:"target,omitempty" description:"The component, or the namespace/name of the workload, or its namespace/name/uid."`
 	Incarnation string    `json:"incarnation,omitempty" description:"The runner's as it was seen; another one is a conflict."`
 	Confirm     string    `json:"confirm,omitempty" description:"The runner's name; delete needs it."`
 }
@@ -136,14 +136,11 @@ func action(c echo.Context) (store.Action, error) {
 }
 
 // Act is POST /api/runners/{cluster}/{system}/{namespace}/{name}/actions/{verb}. It answers 202 with what it has done. The header
-// Idempotency-Key makes repeats one action; without one a key is made up, and the answer names it.
+// Idempotency-Key makes repeats one action; without one a key is made up, and the answer names it, unless a repeat would do it again.
 func (a *API) Act(c echo.Context) error {
 	act, err := action(c)
 	if err != nil {
 		return err
-	}
-	if act.Key = c.Request().Header.Get(keyHeader); act.Key == "" {
-		act.Key = rand.Text()
 	}
 	body, err := io.ReadAll(c.Request().Body)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -159,7 +156,30 @@ func (a *API) Act(c echo.Context) error {
 	if err := b.into(&act); err != nil {
 		return err
 	}
+	if act.Key = c.Request().Header.Get(keyHeader); act.Key == "" {
+		if err := repeatable(act); err != nil {
+			return err
+		}
+		act.Key = rand.Text()
+	}
 	return a.do(c, http.StatusAccepted, a.o.Live.Current(), act)
+}
+
+// repeatable is store.ErrInvalid for what would be done again if a request without a key were sent again, as clients do that got no answer: a
+// component rolls out once more, and a pod that bears the name of the one that was deleted goes too.
+func repeatable(a store.Action) error {
+	parts := strings.Split(a.Target, "/")
+	switch {
+	case a.Target == "":
+		return nil // refused for that
+	case a.Verb == store.VerbRestart:
+		return fmt.Errorf("%w: to restart %s of %s needs the header %s, else the same request sent again would restart it again; send a key of your own, such as a UUID",
+			store.ErrInvalid, store.Clean(a.Target, 80), a.Ref, keyHeader)
+	case a.Verb == store.VerbDeleteWorkload && (len(parts) != 3 || parts[2] == ""):
+		return fmt.Errorf("%w: to delete the workload %s of %s needs the header %s, or the pod's UID in the target as namespace/name/uid, else the same request sent again "+
+			"would delete the pod that has taken its place; send a key of your own, such as a UUID", store.ErrInvalid, store.Clean(a.Target, 330), a.Ref, keyHeader)
+	}
+	return nil
 }
 
 // PlanAction is GET …/actions/{verb}/plan: what the action would do, with the fields of the body as a query.

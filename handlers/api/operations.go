@@ -64,6 +64,7 @@ var (
 	planParams = []Param{one("note", "As in the body of the action."), one("until", "An instant."), one("for", "Such as 90m, 24h or 7d."), one("drain", "true or false."),
 		one("target", "A component, or namespace/name of a workload."), one("incarnation", "The runner's as it was seen."), one("confirm", "The runner's name.")}
 	keyParams    = []Param{one(keyHeader, "Makes repeats of a request one action; made up where it is absent, and answered.")}
+	actParams    = []Param{one(keyHeader, keyParams[0].Description+" Restart needs it, and so does delete-workload without a UID.")}
 	followParams = []Param{one("Last-Event-ID", "The number to go on after.")}
 )
 
@@ -83,7 +84,7 @@ func boardOperations() []Operation {
 		{Method: http.MethodGet, Path: "/api/stream", ID: "stream", Summary: "Transitions as they are recorded: Server-Sent Events named begins (Begins) and transition (Event), whose id is the transition's number.",
 			Need: store.Viewer, Query: slices.Concat(eventParams, []Param{one("after", "As Last-Event-ID.")}), Header: followParams, Status: http.StatusOK, Type: typeSSE, Handler: (*API).Stream},
 		{Method: http.MethodPost, Path: "/api" + runnerPath + "/actions/:verb", ID: "act", Summary: "Do something to a runner: disable, enable, delete, restart, delete-workload, probe or acknowledge.",
-			Need: store.Operator, Acts: true, Header: keyParams, Body: ActionBody{}, Status: http.StatusAccepted, Answer: Outcome{}, Type: typeJSON, Handler: (*API).Act},
+			Need: store.Operator, Acts: true, Header: actParams, Body: ActionBody{}, Status: http.StatusAccepted, Answer: Outcome{}, Type: typeJSON, Handler: (*API).Act},
 		get("/api"+runnerPath+"/actions/:verb/plan", "planAction", "What an action would do; it changes nothing.", store.Viewer, planParams, Plan{}, typeJSON, (*API).PlanAction),
 	}
 }
