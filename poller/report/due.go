@@ -78,6 +78,7 @@ func (s *Source) check(r *runner, now time.Time) {
 
 // unawait notes that what was restored of a runner no longer stands.
 func (s *Source) unawait(r *runner) {
+	r.stands = false
 	if !r.awaited {
 		return
 	}

@@ -69,7 +69,7 @@ func (s *Source) judge(r *runner, now time.Time) (store.Verdict, string) {
 	case r.Observed == store.Deleting:
 		return store.Verdict{Health: store.Healthy, Why: "It cleans up and exits, as it was asked to.", Next: r.Heard.Add(s.cfg.Late)}, stateDeleting
 	case r.Observed == store.Disabled:
-		return outOfService(r, silent < s.cfg.Late), stateDisabled
+		return outOfService(r, !r.unheard && silent < s.cfg.Late), stateDisabled
 	case r.Problem != "":
 		return s.refused(r, now), stateRegistering
 	case silent < s.cfg.Late:

@@ -72,7 +72,9 @@ type runner struct {
 	store.Report
 	// unheard says that it has said nothing since the program started.
 	unheard bool
-	// awaited says that it was restored, and may yet speak before it is late.
+	// stands says that it stands on the board as it was restored, until it speaks, is late, or something is asked of it.
+	stands bool
+	// awaited says that it was restored in service, so that the source waits for it to speak or to be late.
 	awaited bool
 	// late says that it was silent beyond the first limit when last looked at.
 	late bool
@@ -164,6 +166,7 @@ func (s *Source) restore(kept store.ReportBook) {
 			r.awaited = true
 			s.waiting++
 		}
+		r.stands = r.awaited || r.Observed == store.Disabled
 		s.arm(r, s.started.Add(s.cfg.Late))
 	}
 	for _, x := range kept.Tasks {
@@ -268,7 +271,7 @@ func (s *Source) Observe(prev *store.Snapshot, due []store.Ref, now time.Time) (
 		if r == nil {
 			continue
 		}
-		if _, err := prev.Runner(ref); err == nil && r.awaited {
+		if _, err := prev.Runner(ref); err == nil && r.stands {
 			continue // what was restored stands until the runner speaks, or is late
 		}
 		if s.over(r, now) {
@@ -301,7 +304,7 @@ func (s *Source) sync(prev *store.Snapshot) {
 		}
 	}
 	for ref, r := range s.byRef {
-		if _, err := prev.Runner(ref); err != nil || !r.awaited {
+		if _, err := prev.Runner(ref); err != nil || !r.stands {
 			s.touched[ref] = struct{}{}
 		}
 	}

@@ -264,3 +264,46 @@ func TestIncarnations(t *testing.T) {
 		}
 	})
 }
+
+// A disabled runner stands after a restart as it stood before, whether it was silent or not, until it speaks or is late: a restart is no
+// news of it.
+func TestRestartOfTheDisabled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer func() { w.stop() }()
+		silent, heard := w.register(plue("silent")).Runner, w.register(plue("heard")).Runner
+		w.ask(silent, store.Disabled)
+		w.ask(heard, store.Disabled)
+		for range 6 {
+			w.pass(10 * time.Second)
+			w.beat("heard")
+		}
+		w.pass(0)
+		w.wants("silent", store.Unknown, "disabled", "its silence is no failure")
+		w.wants("heard", store.Healthy, "disabled")
+		since := w.runner("silent").Since
+		w.restart(time.Minute)
+		w.pass(time.Second)
+		w.wants("silent", store.Unknown, "disabled", "its silence is no failure")
+		w.wants("heard", store.Healthy, "disabled")
+		w.ask(silent, store.Disabled) // what is asked meanwhile makes nobody heard
+		w.pass(0)
+		w.wants("silent", store.Unknown, "disabled", "its silence is no failure")
+		w.beat("heard")
+		w.pass(20 * time.Second)
+		w.beat("heard")
+		w.pass(15 * time.Second)
+		w.wants("silent", store.Unknown, "disabled", "its silence is no failure")
+		w.wants("heard", store.Healthy, "disabled")
+		if got := w.runner("silent").Since; !got.Equal(since) {
+			t.Errorf("it is unknown since %v, and was since %v before the restart", got, since)
+		}
+		w.restart(time.Minute)
+		w.pass(31 * time.Second)
+		w.wants("heard", store.Unknown, "disabled", "its silence is no failure")
+		w.restart(time.Minute)
+		w.beat("silent")
+		w.pass(0)
+		w.wants("silent", store.Healthy, "disabled")
+	})
+}
