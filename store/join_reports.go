@@ -22,6 +22,8 @@ func (w *Workload) IsPod() bool { return w.UID != "" && !strings.Contains(w.UID,
 //   - a pod that the cluster does not show failing, and whose report is late, refused or has fallen silent, is unwell by the word of
 //     its report, and so are its component and the runner: a probe that always passes proves nothing;
 //   - a pod that ends, or has ended well, owes no report, nor does one of a runner that is out of service;
+//   - where the runner is the pod, and its cluster has it in service and does not show it failing, what was asked of it over its control channel
+//     holds for the runner: it takes no work;
 //   - the tasks that a pod reports are work of the runner.
 func JoinReports(observed *Runner, reported []*Runner) *Runner {
 	if len(reported) == 0 {
@@ -44,6 +46,7 @@ func JoinReports(observed *Runner, reported []*Runner) *Runner {
 		j.component(&r.Components[i])
 	}
 	j.facts(reported)
+	j.service(reported)
 	j.disagreements()
 	slices.SortFunc(r.Workloads, func(a, b Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
@@ -161,7 +164,7 @@ func (j *reporting) component(c *Component) {
 
 // facts are what the reports say: all of it where the runner is the pod, else a line for each.
 func (j *reporting) facts(reported []*Runner) {
-	if len(reported) == 1 && reported[0].Ref.Name == j.r.Ref.Name {
+	if j.isPod(reported) {
 		for _, f := range reported[0].Facts {
 			j.add(f)
 		}
@@ -188,8 +191,33 @@ func (j *reporting) facts(reported []*Runner) {
 	}
 }
 
+// isPod reports whether the runner is the one pod that reports itself: Digital.ai's are.
+func (j *reporting) isPod(reported []*Runner) bool {
+	return len(reported) == 1 && reported[0].Ref.Name == j.r.Ref.Name
+}
+
+// service takes over what was asked of a runner that is the pod over its control channel, for its cluster knows nothing of that. One that
+// fails stays in service, so that its failure counts.
+func (j *reporting) service(reported []*Runner) {
+	if !j.isPod(reported) || !j.inService || j.r.Failing() {
+		return
+	}
+	p := reported[0]
+	if p.Requested == Enabled && p.Observed == Enabled {
+		return
+	}
+	j.r.Requested, j.r.Observed, j.r.Mark = p.Requested, p.Observed, p.Mark
+	switch p.Observed {
+	case Disabled:
+		j.r.Why += " It is disabled over its control channel: it takes no work."
+	case Deleting:
+		j.r.Why += " It was told over its control channel to exit: it takes no work."
+	case Enabled:
+	}
+}
+
 // control says what was asked of a runner over its control channel, by whom and why; blank where nothing out of the ordinary was. It is about
-// the process in the pod: whether the pod's runner is in service is its cluster's to say.
+// the process in the pod: whether a runner of several pods is in service is its cluster's to say.
 func control(p *Runner) Sentence {
 	if p.Requested == Enabled && p.Observed == Enabled {
 		return ""

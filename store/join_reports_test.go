@@ -144,3 +144,46 @@ func TestJoinReportsOfARunnerThatIsThePod(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// onePod is a runner that is its pod, as its cluster shows it: in service and well.
+func onePod(change ...func(*store.Runner)) *store.Runner {
+	return poolRunner(append([]func(*store.Runner){func(r *store.Runner) { r.Ref.Name, r.Workloads = "warm-1", r.Workloads[:1] }}, change...)...)
+}
+
+// A runner that is its pod is out of service when its process was asked to be: it takes no work, whatever its cluster shows. What its cluster
+// itself says of being out of service stands, and so does a failure.
+func TestJoinReportsOfARunnerThatIsThePodAndOutOfService(t *testing.T) {
+	mark, own := store.Mark{By: "ada", Note: "disk", At: joinNow}, store.Mark{By: "bob", At: joinNow}
+	for name, c := range map[string]struct {
+		observed      *store.Runner
+		asked, seen   store.State
+		requested, is store.State
+		mark          store.Mark
+		health        store.Health
+		why, place    string
+	}{
+		"in service":   {onePod(), store.Enabled, store.Enabled, store.Enabled, store.Enabled, store.Mark{}, store.Healthy, "It is ready.", "It offers all that was asked."},
+		"asked for":    {onePod(), store.Disabled, store.Enabled, store.Disabled, store.Enabled, mark, store.Healthy, "It is ready.", "It is out of service."},
+		"disabled":     {onePod(), store.Disabled, store.Disabled, store.Disabled, store.Disabled, mark, store.Healthy, "It is ready. It is disabled over its control channel: it takes no work.", "It is out of service."},
+		"to come back": {onePod(), store.Enabled, store.Disabled, store.Enabled, store.Disabled, store.Mark{}, store.Healthy, "It is ready. It is disabled over its control channel: it takes no work.", "It is out of service."},
+		"deleting":     {onePod(), store.Deleting, store.Deleting, store.Deleting, store.Deleting, mark, store.Healthy, "It is ready. It was told over its control channel to exit: it takes no work.", "It is out of service."},
+		"out of service in its cluster too": {onePod(func(r *store.Runner) { r.Requested, r.Observed, r.Mark = store.Disabled, store.Disabled, own }), store.Deleting, store.Deleting,
+			store.Disabled, store.Disabled, own, store.Healthy, "It is ready.", "It is out of service."},
+		"failing": {onePod(func(r *store.Runner) { r.Verdict = fails("warm-1 keeps exiting.", store.CrashLoop) }), store.Disabled, store.Disabled,
+			store.Enabled, store.Enabled, store.Mark{}, store.Unhealthy, "warm-1 keeps exiting.", "It is unhealthy now."},
+	} {
+		p := reportedPod("warm-1", reportsWell, "disabled")
+		p.Requested, p.Observed = c.asked, c.seen
+		if c.asked != store.Enabled {
+			p.Mark = mark
+		}
+		r := store.JoinReports(c.observed, []*store.Runner{p})
+		if r.Requested != c.requested || r.Observed != c.is || !r.Mark.Equal(c.mark) || r.Health != c.health || string(r.Why) != c.why {
+			t.Errorf("%s: to be %s, is %s, %+v; %s: %s", name, r.Requested, r.Observed, r.Mark, r.Health, r.Why)
+		}
+		snap := store.NewSnapshot([]*store.Runner{r}, nil, joinNow)
+		if got := snap.Place(store.Need{})[0]; got.Why != c.place {
+			t.Errorf("%s: a workload is told %q, want %q", name, got.Why, c.place)
+		}
+	}
+}

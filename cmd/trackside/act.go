@@ -35,7 +35,7 @@ func (f actFlags) desk(ctx context.Context, readOnly bool, db *sqlite.DB, live *
 		return nil, err
 	}
 	d := &desk{readOnly: readOnly, db: db, log: log, acknowledged: acknowledged, hands: map[string]act.Hands{reports.Alias(): act.Reported{Asker: reports}}}
-	d.act = act.New(act.Config{Current: live.Current, Hands: d.hands, Book: db, Failures: acknowledged, Log: log})
+	d.act = act.New(act.Config{Current: live.Current, Hands: d.hands, Pods: reports, Book: db, Failures: acknowledged, Log: log})
 	return d, nil
 }
 

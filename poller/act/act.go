@@ -40,7 +40,9 @@ type Config struct {
 	// Current is the fleet as it is shown.
 	Current func() *store.Snapshot
 	// Hands are those of each cluster, by its alias.
-	Hands    map[string]Hands
+	Hands map[string]Hands
+	// Pods asks runners back that are pods of a cluster and report themselves; it may be nil.
+	Pods     Pods
 	Book     Book
 	Failures Acknowledger
 	Log      *slog.Logger
@@ -80,7 +82,11 @@ func (d *Desk) Plan(ctx context.Context, a store.Action) (store.Plan, error) {
 	if err != nil {
 		return store.Plan{}, err
 	}
-	return hands.Plan(ctx, a, r)
+	p, err := hands.Plan(ctx, a, r)
+	if err == nil && len(p.Steps) == 0 && d.away(a, r) {
+		p.Steps = []store.Effect{askedBack(r)}
+	}
+	return p, err
 }
 
 // Do implements handlers.Actions: once for each key. It goes on when its caller leaves, and a repeat waits for its end.
@@ -221,6 +227,9 @@ func (d *Desk) perform(ctx context.Context, k store.Kept, r *store.Runner) (stor
 		return d.end(ctx, k, store.Outcome{}, err)
 	}
 	out, err := hands.Do(ctx, k.Action, r)
+	if err == nil && len(out.Steps) == 0 && d.away(k.Action, r) {
+		out, err = d.askBack(ctx, k.Action, r)
+	}
 	return d.end(ctx, k, out, err)
 }
 

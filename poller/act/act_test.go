@@ -58,11 +58,12 @@ func (b *book) Open(context.Context) (open []store.Kept, _ error) {
 // hands count what they do.
 type hands struct {
 	done atomic.Int64
+	plan []store.Effect
 	do   func(ctx context.Context, a store.Action) (store.Outcome, error)
 }
 
 func (h *hands) Plan(_ context.Context, a store.Action, _ *store.Runner) (store.Plan, error) {
-	return store.Plan{Action: a}, nil
+	return store.Plan{Action: a, Steps: h.plan}, nil
 }
 
 func (h *hands) Do(ctx context.Context, a store.Action, _ *store.Runner) (store.Outcome, error) {

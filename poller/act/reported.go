@@ -15,6 +15,42 @@ type Asker interface {
 	Ping(ref store.Ref) error
 }
 
+// Pods asks runners that report themselves and stand on the board as the pod that a cluster shows. The source of reports is one.
+type Pods interface {
+	// Away is the number of the runner that reports itself under the name of a cluster's, where it was asked to be disabled;
+	// store.ErrNotFound where there is none.
+	Away(ref store.Ref) (int64, error)
+	AskMarked(ctx context.Context, g store.Grant, id int64, want store.State, m store.Mark) error
+}
+
+// away reports whether an action would enable a runner that was disabled over its control channel: its cluster has nothing to undo then.
+func (d *Desk) away(a store.Action, r *store.Runner) bool {
+	if a.Verb != store.VerbEnable || d.cfg.Pods == nil || r.Requested != store.Disabled {
+		return false
+	}
+	_, err := d.cfg.Pods.Away(a.Ref)
+	return err == nil
+}
+
+func askedBack(r *store.Runner) store.Effect {
+	return store.Effect{Object: object(r), Before: r.Observed.String(), After: store.Enabled.String()}
+}
+
+// askBack asks a runner that is the pod of a cluster's to take work again.
+func (d *Desk) askBack(ctx context.Context, a store.Action, r *store.Runner) (store.Outcome, error) {
+	id, err := d.cfg.Pods.Away(a.Ref)
+	if err == nil {
+		err = unseen(a, r.Mark)
+	}
+	if err == nil {
+		err = d.cfg.Pods.AskMarked(ctx, store.Grant{Admin: true}, id, store.Enabled, store.Mark{})
+	}
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	return store.Outcome{Steps: []store.Effect{askedBack(r)}, Waits: store.Sentence(a.Ref.Name + " is told over its control channel, and does it itself.")}, nil
+}
+
 // Reported are the hands of runners that report themselves: they are asked over their control channel, and do it themselves.
 type Reported struct{ Asker }
 

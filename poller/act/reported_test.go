@@ -3,6 +3,7 @@ package act_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -29,6 +30,14 @@ func (a *asker) AskMarked(_ context.Context, g store.Grant, id int64, want store
 	}
 	a.asked = append(a.asked, want)
 	return nil
+}
+
+// Away implements act.Pods: a runner is away until it is asked back.
+func (a *asker) Away(r store.Ref) (int64, error) {
+	if r != ref || len(a.asked) > 0 {
+		return 0, store.ErrNotFound
+	}
+	return 7, nil
 }
 
 func (a *asker) Ping(store.Ref) error { a.pinged++; return nil }
@@ -98,6 +107,38 @@ func TestReportedOfTwoOperators(t *testing.T) {
 		}
 		if errors.Is(err, store.ErrConflict) != c.rivals || (n == 0) != c.rivals {
 			t.Errorf("%s: %v, asked %v", name, err, asker.asked)
+		}
+	}
+}
+
+// A runner of a cluster that was disabled over its control channel is asked back there: its cluster has nothing to undo. One that the cluster
+// itself has out of service comes back by its cluster alone.
+func TestTheClustersRunnerIsAskedBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		verb      store.Verb
+		requested store.State
+		steps     []store.Effect
+		asked     int
+	}{
+		"disabled over its channel": {store.VerbEnable, store.Disabled, nil, 1},
+		"disabled in its cluster":   {store.VerbEnable, store.Disabled, []store.Effect{{After: "1 replica"}}, 0},
+		"in service":                {store.VerbEnable, store.Enabled, nil, 0},
+		"probed":                    {store.VerbProbe, store.Disabled, nil, 0},
+	} {
+		h := &hands{plan: c.steps, do: func(context.Context, store.Action) (store.Outcome, error) {
+			return store.Outcome{Steps: c.steps}, nil
+		}}
+		r, asker := &store.Runner{Ref: ref, Requested: c.requested, Observed: store.Disabled}, &asker{}
+		snap := store.NewSnapshot([]*store.Runner{r}, []store.Source{{Cluster: "k", State: store.SourceLive}}, time.Now())
+		d := act.New(act.Config{Current: func() *store.Snapshot { return snap }, Hands: map[string]act.Hands{"k": h}, Pods: asker,
+			Book: &book{kept: map[string]store.Kept{}}, Log: slog.New(slog.DiscardHandler)})
+		p, err := d.Plan(t.Context(), action("k", c.verb))
+		if n := c.asked + len(c.steps); err != nil || len(p.Steps) != n || len(asker.asked) != 0 {
+			t.Errorf("%s: the plan is %+v, %v, and %v was asked", name, p.Steps, err, asker.asked)
+		}
+		out, err := d.Do(t.Context(), action("k", c.verb))
+		if err != nil || len(asker.asked) != c.asked || len(out.Steps) != c.asked+len(c.steps) || (out.Waits != "") != (c.asked > 0) {
+			t.Errorf("%s: %+v, %v, asked %v", name, out, err, asker.asked)
 		}
 	}
 }

@@ -204,6 +204,18 @@ func (s *Source) ID(ref store.Ref) (int64, error) {
 	return 0, fmt.Errorf("%w: no runner %s reports itself", store.ErrNotFound, ref)
 }
 
+// Away is the number of the runner that reports itself under the name, and from the namespace, of one that a cluster shows, and that was asked to
+// be disabled; store.ErrNotFound if there is none.
+func (s *Source) Away(ref store.Ref) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.byName[ref.Name]
+	if r == nil || r.System != ref.System || r.Namespace != "" && r.Namespace != ref.Namespace || r.Requested != store.Disabled {
+		return 0, fmt.Errorf("%w: no runner that reports itself is %s and disabled", store.ErrNotFound, ref)
+	}
+	return r.ID, nil
+}
+
 // Ask asks a runner to be in a state. It returns when that is recorded, and not when it is done: the board shows what was asked for
 // beside what is, until the runner has acknowledged it. A runner without a control channel need not be told to be disabled: it
 // is given no work. It cannot be told to exit: then deleting it is store.ErrConflict, unless it is silent.

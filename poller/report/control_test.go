@@ -365,3 +365,34 @@ func TestDisabledUntil(t *testing.T) {
 		}
 	})
 }
+
+// A runner that was disabled is found by the name that its pod's runner has on the board, of its system and from its namespace.
+func TestAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		in := release("in")
+		in.Namespace = "digitalai"
+		w.register(in)
+		w.register(release("anywhere"))
+		w.register(release("well"))
+		w.ask(1, store.Disabled)
+		w.ask(2, store.Disabled)
+		for name, c := range map[string]struct {
+			ref store.Ref
+			id  int64
+		}{
+			"its namespace":     {store.Ref{Cluster: "prod", System: "release", Namespace: "digitalai", Name: "in"}, 1},
+			"another namespace": {store.Ref{Cluster: "prod", System: "release", Namespace: "other", Name: "in"}, 0},
+			"another system":    {store.Ref{Cluster: "prod", System: "plue", Namespace: "digitalai", Name: "in"}, 0},
+			"any namespace":     {store.Ref{Cluster: "prod", System: "release", Namespace: "other", Name: "anywhere"}, 2},
+			"in service":        {store.Ref{Cluster: "prod", System: "release", Namespace: "other", Name: "well"}, 0},
+			"nobody":            {store.Ref{Cluster: "prod", System: "release", Namespace: "other", Name: "nobody"}, 0},
+		} {
+			id, err := w.source.Away(c.ref)
+			if id != c.id || (c.id == 0) != errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: %d, %v", name, id, err)
+			}
+		}
+	})
+}
