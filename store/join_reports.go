@@ -21,6 +21,7 @@ func (w *Workload) IsPod() bool { return w.UID != "" && !strings.Contains(w.UID,
 //   - where the cluster shows that a pod fails, that stands: it says more than silence does;
 //   - a pod that the cluster does not show failing, and whose report is late, refused or has fallen silent, is unwell by the word of
 //     its report, and so are its component and the runner: a probe that always passes proves nothing;
+//   - a pod that is green by time alone, and of whose process the report says that nobody knows, is not known to be well;
 //   - a pod that ends, or has ended well, owes no report, nor does one of a runner that is out of service;
 //   - where the runner is the pod, and its cluster has it in service and does not show it failing, what was asked of it over its control channel
 //     holds for the runner: it takes no work;
@@ -76,7 +77,7 @@ func (j *reporting) hear(p *Runner) {
 	}
 	w := &j.r.Workloads[at]
 	next := earlier(w.Next, p.NextCheck()) // nobody else looks at the report again: its own runner is not on the board
-	if v := process(p); j.inService && unwell(v.Health) && owesReport(w) {
+	if v := process(p); j.inService && owesReport(w) && (unwell(v.Health) || doubtful(v, w)) {
 		j.contradict(w, v, p)
 		j.silent[at] = true
 	}
@@ -87,6 +88,11 @@ func (j *reporting) hear(p *Runner) {
 // owesReport reports whether a pod is one whose silence tells something: its cluster shows that it neither fails nor ends.
 func owesReport(w *Workload) bool {
 	return !w.Failing() && w.Phase != "Succeeded" && w.Raw != "Terminating"
+}
+
+// doubtful reports whether neither the report nor the cluster shows that a pod works.
+func doubtful(v Verdict, w *Workload) bool {
+	return v.Health == Unknown && w.Health == Healthy && w.Unproven
 }
 
 // process is how the process of a runner that reports itself is, whatever became of its tasks.
@@ -102,10 +108,13 @@ func (j *reporting) contradict(w *Workload, v Verdict, p *Runner) {
 	old := w.Verdict
 	w.Verdict = v
 	w.Inspect = old.Inspect
-	if old.Health == Healthy {
+	switch {
+	case v.Health == Unknown:
+		w.Why += " The cluster shows that its pod runs, and nothing proves that it works."
+	case old.Health == Healthy:
 		w.Why += " The cluster shows its pod well."
 		j.differ = append(j.differ, "says "+cmp.Or(fact(p, "State"), v.Health.String())+" of "+w.Name+", whose pod is well")
-	} else if old.Why != "" {
+	case old.Why != "":
 		w.Why += " " + old.Why
 	}
 	j.carries(w)
@@ -142,10 +151,10 @@ func (j *reporting) component(c *Component) {
 			}
 		}
 	}
-	if silent == 0 {
-		return
+	if silent == 0 || v.Health == Unknown && !c.Unproven {
+		return // what a probe of the component proves stands
 	}
-	if well > 0 {
+	if well > 0 && v.Failing() {
 		v.Health = Degraded
 	}
 	v.Why = Sentence("Pod "+pod+": ") + v.Why

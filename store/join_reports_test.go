@@ -35,6 +35,19 @@ var (
 	reportsDead = store.Verdict{Health: store.Unhealthy, Reason: store.RuntimeLost, Raw: store.RawSilent, Why: "It stopped reporting.", Next: joinNow.Add(time.Hour)}
 )
 
+const nothingProves = "The cluster shows that its pod runs, and nothing proves that it works."
+
+var reportsUnknown = store.Verdict{Health: store.Unknown, Why: "Nobody can say whether it lives."}
+
+// unproven is a pool whose pods are green by time alone, and partUnproven one whose component is.
+func unproven(r *store.Runner) {
+	for i := range r.Workloads {
+		r.Workloads[i].Unproven = true
+	}
+}
+
+func partUnproven(r *store.Runner) { r.Unproven, r.Components[0].Unproven = true, true }
+
 func podFails(r *store.Runner) {
 	r.Workloads[0].Verdict = fails("warm-1 keeps exiting.", store.CrashLoop)
 }
@@ -72,6 +85,14 @@ var joinedReports = []struct {
 		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready.", facts: []string{"warm-1: reports itself: dead, runner id 7"}, next: joinNow.Add(time.Hour)},
 	{name: "the pool is out of service", observed: poolRunner(func(r *store.Runner) { r.Requested = store.Disabled }), reported: []*store.Runner{reportedPod("warm-1", reportsDead, "dead")},
 		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready.", facts: []string{"warm-1: reports itself: dead, runner id 7"}, next: joinNow.Add(time.Hour)},
+	{name: "nobody knows of a pod that a probe proves", observed: poolRunner(), reported: []*store.Runner{reportedPod("warm-1", reportsUnknown, "claimed")},
+		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "healthy : It is ready.", facts: []string{"warm-1: reports itself: claimed, runner id 7"}},
+	{name: "nobody knows of a pod that nothing proves", observed: poolRunner(unproven, partUnproven), reported: []*store.Runner{reportedPod("warm-1", reportsUnknown, "claimed")},
+		health: store.Unknown, why: "warm-pool: Pod warm-1: Nobody can say whether it lives. " + nothingProves, part: store.Unknown,
+		pod: "unknown : Nobody can say whether it lives. " + nothingProves, facts: []string{"warm-1: reports itself: claimed, runner id 7"}},
+	{name: "nobody knows of a pod whose component answers", observed: poolRunner(unproven), reported: []*store.Runner{reportedPod("warm-1", reportsUnknown, "claimed")},
+		health: store.Healthy, why: "It is ready.", part: store.Healthy, pod: "unknown : Nobody can say whether it lives. " + nothingProves,
+		facts: []string{"warm-1: reports itself: claimed, runner id 7"}},
 }
 
 func TestJoinReports(t *testing.T) {
