@@ -34,7 +34,7 @@ type reporting struct {
 
 const strangeName = "a/b <i>&c%2f é"
 
-func newReporting(t *testing.T, open bool) *reporting {
+func newReporting(t *testing.T, open bool, change ...func(*report.Config)) *reporting {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "t.db"))
 	if err != nil {
@@ -43,7 +43,11 @@ func newReporting(t *testing.T, open bool) *reporting {
 	r := &reporting{live: store.NewLive(nil), db: db}
 	r.runner, r.ops, r.tokenStrange = r.token(t, "pod-*", false), r.token(t, "ops", true), r.token(t, strangeName, false)
 	log := slog.New(slog.DiscardHandler)
-	source, err := report.New(t.Context(), report.Config{Alias: "reported", Late: 3 * time.Second, Open: open, Book: db, Log: log, Heard: r.live.Hear})
+	cfg := report.Config{Alias: "reported", Late: 3 * time.Second, Open: open, Book: db, Log: log, Heard: r.live.Hear}
+	for _, f := range change {
+		f(&cfg)
+	}
+	source, err := report.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,6 +209,20 @@ func TestReportRefusals(t *testing.T) {
 		if (status == http.StatusUnauthorized) != (hd.Get("Www-Authenticate") != "") {
 			t.Errorf("%s: %d with WWW-Authenticate %q", c.path, status, hd.Get("Www-Authenticate"))
 		}
+	}
+}
+
+// On a board that is read only, a token acts on no runner.
+func TestReportReadOnly(t *testing.T) {
+	r := newReporting(t, false, func(c *report.Config) { c.ReadOnly = true })
+	r.call(t, "plue", "POST", "/internal/runners/register", `{"pod_name":"pod-1","pod_ip":"x","control":true}`)
+	for _, verb := range []string{"enable", "disable", "delete"} {
+		if status, answer, _ := r.call(t, "admin", "POST", "/internal/runners/1/"+verb, ""); status != http.StatusForbidden || !strings.Contains(answer, "--read-only") {
+			t.Errorf("%s: %d %s", verb, status, answer)
+		}
+	}
+	if x, err := r.live.Current().Runner(store.Ref{Cluster: "reported", System: "plue", Name: "pod-1"}); err == nil && x.Requested != store.Enabled {
+		t.Errorf("it is asked to be %s", x.Requested)
 	}
 }
 

@@ -65,9 +65,11 @@ func (d *desk) run(ctx context.Context) error {
 	return nil
 }
 
-// tended writes into the audit what was done at a mark's own time.
-func (d *desk) tended(ctx context.Context, e store.Entry) {
-	if _, err := d.db.Enter(ctx, e); err != nil {
-		d.log.Error("the end of a mark is not in the audit", "runner", e.Ref.String(), "error", store.ErrorText(err))
+// tending writes into the audit what was done beside the desk: at a mark's own time, or with a token of runners that report themselves.
+func tending(db *sqlite.DB, log *slog.Logger) func(context.Context, store.Entry) {
+	return func(ctx context.Context, e store.Entry) {
+		if _, err := db.Enter(ctx, e); err != nil {
+			log.Error("what was done is not in the audit", "action", e.Verb, "by", e.By.Name, "runner", e.Ref.String(), "error", store.ErrorText(err))
+		}
 	}
 }

@@ -25,12 +25,12 @@ type reportFlags struct {
 const minLate = time.Second
 
 // reports is the source of runners that report themselves.
-func (f reportFlags) reports(ctx context.Context, db *sqlite.DB, live *store.Live, log *slog.Logger) (*report.Source, error) {
+func (f reportFlags) reports(ctx context.Context, readOnly bool, db *sqlite.DB, live *store.Live, log *slog.Logger) (*report.Source, error) {
 	if f.ReportLate < minLate || f.ReportLost <= f.ReportLate {
 		return nil, fmt.Errorf("%w: --report-late %s and --report-lost %s: the first is 1s at least, and the second is longer", store.ErrInvalid, f.ReportLate, f.ReportLost)
 	}
 	return report.New(ctx, report.Config{Alias: f.ReportAlias, Late: f.ReportLate, Lost: f.ReportLost, Forget: f.ReportForget, Open: f.ReportOpen,
-		Book: db, Log: log, Heard: live.Hear})
+		ReadOnly: readOnly, Tended: tending(db, log), Book: db, Log: log, Heard: live.Hear})
 }
 
 // aliases are the names of all sources; each has its own.

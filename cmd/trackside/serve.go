@@ -87,7 +87,7 @@ func (s serveCmd) Run(ctx context.Context) error {
 	}
 	gone := unwatched(start, aliases)
 	live := store.NewLive(start)
-	reports, err := s.reports(ctx, db, live, log)
+	reports, err := s.reports(ctx, s.ReadOnly, db, live, log)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (s serveCmd) sources(targets []target, live *store.Live, desk *desk, log *s
 	var sources []poller.Source
 	for _, t := range targets {
 		c, err := kube.New(kube.Config{Alias: t.alias, Context: t.context, REST: t.config, Namespaces: s.Namespace,
-			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, CaptureLogs: s.CaptureLogs, Act: !s.ReadOnly, Impersonate: s.Impersonate, Tended: desk.tended, Log: log, Heard: live.Hear})
+			Probes: s.probeVia(t), ProbeLimit: s.ProbeLimit, CaptureLogs: s.CaptureLogs, Act: !s.ReadOnly, Impersonate: s.Impersonate, Tended: tending(desk.db, log), Log: log, Heard: live.Hear})
 		if err != nil {
 			return nil, err
 		}

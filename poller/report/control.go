@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -216,17 +217,57 @@ func (s *Source) Away(ref store.Ref) (int64, error) {
 	return r.ID, nil
 }
 
-// Ask asks a runner to be in a state. It returns when that is recorded, and not when it is done: the board shows what was asked for
+// Ask asks a runner to be in a state for the bearer of a token, and tells the audit. It returns when that is recorded, and not when it is done: the board shows what was asked for
 // beside what is, until the runner has acknowledged it. A runner without a control channel need not be told to be disabled: it
 // is given no work. It cannot be told to exit: then deleting it is store.ErrConflict, unless it is silent.
 func (s *Source) Ask(ctx context.Context, g store.Grant, id int64, want store.State) error {
-	return s.AskMarked(ctx, g, id, want, store.Mark{})
+	var m store.Mark
+	by, now := "report token "+g.Name, time.Now()
+	if want == store.Disabled {
+		m = store.Mark{By: by, At: now}
+	}
+	e, known := s.entry(id, want)
+	err := s.AskMarked(ctx, g, id, want, m)
+	if !known || !g.Admin || s.cfg.ReadOnly {
+		return err
+	}
+	e.At, e.Ended, e.By, e.Result = now, time.Now(), store.Person{Name: by, Via: store.ViaToken}, store.ResultDone
+	if err != nil {
+		e.After, e.Result, e.Problem = "", store.ResultFailed, store.ErrorText(err)
+		if errors.Is(err, store.ErrConflict) {
+			e.Result = store.ResultRefused
+		}
+	}
+	s.cfg.Tended(context.WithoutCancel(ctx), e)
+	return err
+}
+
+// entry is what the audit is to hold of asking a runner to be in a state; false for a runner that nobody knows.
+func (s *Source) entry(id int64, want store.State) (store.Entry, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.byID[id]
+	if r == nil {
+		return store.Entry{}, false
+	}
+	return store.Entry{Verb: eventOf(want), Ref: s.ref(r), Before: r.Observed.String(), After: askedTo(want)}, true
+}
+
+// askedTo words what a runner is asked.
+func askedTo(want store.State) string {
+	if want == store.Deleting {
+		return "asked to exit"
+	}
+	return "asked to be " + want.String()
 }
 
 // AskMarked is Ask by somebody who says who they are, why, and until when: then the runner is asked to be enabled again.
 func (s *Source) AskMarked(ctx context.Context, g store.Grant, id int64, want store.State, m store.Mark) error {
 	if !g.Admin {
 		return notAdmin("change runners")
+	}
+	if s.cfg.ReadOnly {
+		return fmt.Errorf("%w: this board was started with --read-only, so runner %d cannot be %s here; start it without", store.ErrForbidden, id, askedTo(want))
 	}
 	now := time.Now()
 	s.mu.Lock()
@@ -274,14 +315,32 @@ func (s *Source) ask(r *runner, want store.State, now time.Time) error {
 // a crash before that.
 func (s *Source) unmark(ref store.Ref, now time.Time) {
 	r := s.byRef[ref]
-	if r == nil || r.Mark.Until.IsZero() || now.Before(r.Mark.Until) {
+	if s.cfg.ReadOnly || r == nil || r.Mark.Until.IsZero() || now.Before(r.Mark.Until) {
 		return
 	}
+	by := r.Mark.By
 	r.Mark = store.Mark{}
 	if r.Requested == store.Disabled {
+		s.untold = append(s.untold, store.Entry{At: now, Ended: now, By: store.Person{Name: tender}, Verb: store.CommandEnable, Ref: ref, Note: "its time was over; disabled by " + by,
+			Before: r.Observed.String(), After: askedTo(store.Enabled), Result: store.ResultDone})
+		s.stir()
 		_ = s.ask(r, store.Enabled, now) // who is disabled can always be asked back
 	}
 	s.changed(r)
+}
+
+// tender is who ends marks, as the audit names it.
+const tender = "trackside"
+
+// tellAudit tells the audit which marks have ended.
+func (s *Source) tellAudit(ctx context.Context) {
+	s.mu.Lock()
+	untold := s.untold
+	s.untold = nil
+	s.mu.Unlock()
+	for _, e := range untold {
+		s.cfg.Tended(ctx, e)
+	}
 }
 
 // instruct makes the command that brings a runner to a state, unless it is on its way there. A command that it contradicts and that was

@@ -37,10 +37,15 @@ func (s *Source) arm(r *runner, at time.Time) {
 	r.due = at
 	heap.Push(&s.due, due{at, r.ID})
 	if s.due[0].id == r.ID {
-		select {
-		case s.rearm <- struct{}{}:
-		default:
-		}
+		s.stir()
+	}
+}
+
+// stir has Run look anew at what is to be done.
+func (s *Source) stir() {
+	select {
+	case s.rearm <- struct{}{}:
+	default:
 	}
 }
 

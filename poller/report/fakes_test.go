@@ -113,6 +113,17 @@ type world struct {
 	source *report.Source
 	cancel context.CancelFunc
 	ended  chan struct{}
+	// readOnly holds from the next start on; told is the audit, to be read when the bubble is quiet.
+	readOnly bool
+	mu       sync.Mutex
+	told     []store.Entry
+}
+
+// tended is a Config's Tended.
+func (w *world) tended(_ context.Context, e store.Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = append(w.told, e)
 }
 
 var (
@@ -131,7 +142,7 @@ func (w *world) start() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w.live, w.cancel, w.ended = store.NewLive(w.disk.last), cancel, make(chan struct{})
-	s, err := report.New(ctx, report.Config{Alias: "reported", Open: true, Book: w.book, Log: slog.New(slog.DiscardHandler), Heard: w.live.Hear})
+	s, err := report.New(ctx, report.Config{Alias: "reported", Open: true, ReadOnly: w.readOnly, Tended: w.tended, Book: w.book, Log: slog.New(slog.DiscardHandler), Heard: w.live.Hear})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -61,8 +61,12 @@ type Config struct {
 	Late, Lost, Forget time.Duration
 	// Open takes reports without a token.
 	Open bool
-	Book Book
-	Log  *slog.Logger
+	// ReadOnly asks nothing of runners: nobody can, and no mark ends.
+	ReadOnly bool
+	// Tended is told of what was asked of a runner with a token, or because its time was over; it may be nil.
+	Tended func(context.Context, store.Entry)
+	Book   Book
+	Log    *slog.Logger
 	// Heard is told that the source is at work; Live.Hear is one.
 	Heard func(cluster string, t time.Time)
 }
@@ -116,6 +120,8 @@ type Source struct {
 	source  store.Source
 	closed  chan struct{}
 	command int64
+	// untold are the entries of marks that have ended and are not in the audit yet.
+	untold []store.Entry
 }
 
 // Alias is the cluster under which its runners stand on the board.
@@ -132,6 +138,9 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 	}
 	if cfg.Heard == nil {
 		cfg.Heard = func(string, time.Time) {}
+	}
+	if cfg.Tended == nil {
+		cfg.Tended = func(context.Context, store.Entry) {}
 	}
 	kept, err := cfg.Book.Reports(ctx)
 	if err != nil {
@@ -228,10 +237,12 @@ func (s *Source) Run(ctx context.Context) error {
 	defer alive.Stop()
 	defer save.Stop()
 	for {
+		s.tellAudit(ctx)
 		timer := time.NewTimer(s.fire(time.Now()))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			s.tellAudit(context.WithoutCancel(ctx))
 			s.saveAll(context.WithoutCancel(ctx))
 			return nil
 		case <-timer.C:
