@@ -154,6 +154,7 @@ func TestPlueShapes(t *testing.T) {
 func TestReportRefusals(t *testing.T) {
 	r := newReporting(t, false)
 	r.call(t, "plue", "POST", "/internal/runners/register", `{"pod_name":"pod-1","pod_ip":"x"}`)
+	r.call(t, "plue", "POST", "/internal/runners/register", `{"pod_name":"pod-2","pod_ip":"x","namespace":"a"}`)
 	for _, c := range []struct {
 		header, method, path, body string
 		status                     int
@@ -170,6 +171,7 @@ func TestReportRefusals(t *testing.T) {
 		{"plue", "POST", "/internal/runners/1/disable", "", 403, "--admin"},
 		{"plue", "POST", "/internal/tasks", `{"type":"agent"}`, 403, "--admin"},
 		{"plue", "POST", "/internal/runners/register", `{"pod_name":"other","pod_ip":"x"}`, 403, "not for the runner"},
+		{"plue", "POST", "/internal/runners/register", `{"pod_name":"pod-2","pod_ip":"x","namespace":"b"}`, 409, "held by the runner in namespace a"},
 		{"admin", "POST", "/internal/runners/register", `{"pod_name":"ops","pod_ip":"x"}`, 403, "not for the runner"},
 		{"plue", "POST", "/internal/runners/register", "", 400, "Missing request body"},
 		{"plue", "POST", "/internal/runners/register", "{", 400, "Invalid JSON"},

@@ -28,8 +28,8 @@ var systemName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 
 // Register takes a runner in, or hears again of one that is known, and hands it the task that waits for it. Plue's client has no
 // heartbeat: it registers every five seconds while it is idle. A task that was handed out and never begun is handed out again, since
-// the answer may have been lost. Errors: store.ErrInvalid, store.ErrForbidden, and store.ErrUnavailable when there is no room, or when
-// a task cannot be recorded as handed out.
+// the answer may have been lost. Errors: store.ErrInvalid, store.ErrForbidden, store.ErrConflict for a name that a runner of another namespace
+// holds, and store.ErrUnavailable when there is no room, or when a task cannot be recorded as handed out.
 func (s *Source) Register(ctx context.Context, g store.Grant, reg store.Registration) (store.Assignment, error) {
 	if err := store.CheckName("pod_name", reg.Name); err != nil {
 		return store.Assignment{}, err
@@ -165,6 +165,10 @@ func (s *Source) enrol(reg store.Registration, now time.Time) (a store.Assignmen
 	case r == nil:
 		r, news = s.newRunner(reg, now), true
 		s.changed(r)
+	case s.held(r, reg, now):
+		return a, false, fmt.Errorf("%w: pod_name %q is held by the runner in namespace %s, last heard %s ago, so the one in namespace %s is not taken in; "+
+			"give one of them another pod_name, or try again when the other has been silent for %s", store.ErrConflict, r.Name, r.Namespace,
+			store.Duration(now.Sub(r.Heard)), reg.Namespace, store.Duration(s.cfg.Lost))
 	default:
 		news = s.again(r, reg, now)
 	}
@@ -181,6 +185,19 @@ func (s *Source) enrol(reg store.Registration, now time.Time) (a store.Assignmen
 		a.Task = &given
 	}
 	return a, news, nil
+}
+
+// held reports whether a runner of another namespace has the name and still reports: then it is no move, but two that are called alike. One that
+// carries a task and speaks only when that does is given the time that it is given before it counts as lost.
+func (s *Source) held(r *runner, reg store.Registration, now time.Time) bool {
+	if reg.Namespace == "" || r.Namespace == "" || reg.Namespace == r.Namespace || r.Problem != "" || r.Observed == store.Deleting {
+		return false
+	}
+	limit := s.cfg.Lost
+	if r.task != nil && !r.Beats && !r.Control {
+		limit = max(limit, workLimit)
+	}
+	return now.Sub(s.basis(r)) < limit
 }
 
 // again is a registration of a runner that is known.

@@ -307,3 +307,56 @@ func TestRestartOfTheDisabled(t *testing.T) {
 		w.wants("silent", store.Healthy, "disabled")
 	})
 }
+
+// A name is held by the runner that has it and still reports: one of another namespace is told so, and takes over nothing. It may when the
+// other is lost, or was told to exit.
+func TestOneNameInTwoNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.stop()
+		in := func(namespace string) store.Registration {
+			return store.Registration{Name: "runner-0", System: "release", Namespace: namespace, UUID: "u-" + namespace}
+		}
+		refused := func() {
+			t.Helper()
+			_, err := w.source.Register(context.Background(), anyone, in("b"))
+			if !errors.Is(err, store.ErrConflict) {
+				t.Fatalf("the other was answered %v", err)
+			}
+			for _, word := range []string{`"runner-0"`, "namespace a", "namespace b", "last heard", "1 min", "another pod_name"} {
+				if !contains(err.Error(), word) {
+					t.Errorf("%q does not say %q", err, word)
+				}
+			}
+		}
+		id := w.register(in("a")).Runner
+		l := w.listen(id, 0, false)
+		refused()
+		w.pass(10 * time.Minute)
+		refused()
+		w.wants("runner-0", store.Healthy, "ready")
+		if r := w.runner("runner-0"); r.Ref.Namespace != "a" || r.Incarnation != "u-a" || len(l.got) < 60 {
+			t.Errorf("it is %v, %s, and was sent %d events", r.Ref, r.Incarnation, len(l.got))
+		}
+		w.register(in("a")) // it may say so again
+		w.register(store.Registration{Name: "runner-0", System: "release", UUID: "u-a"})
+		w.register(in("a"))
+		l.close()
+		w.pass(40 * time.Second)
+		refused() // which makes nobody heard
+		w.pass(21 * time.Second)
+		w.wants("runner-0", store.Unhealthy, "dead")
+		w.register(in("b"))
+		w.pass(0)
+		w.wants("runner-0", store.Healthy, "ready")
+		if r := w.runner("runner-0"); r.Ref.Namespace != "b" || w.live.Current().Len() != 1 {
+			t.Errorf("it is %v, of %d", r.Ref, w.live.Current().Len())
+		}
+		l = w.listen(id, 0, false)
+		w.ask(id, store.Deleting)
+		w.pass(0)
+		w.acknowledge(id, l.commands()[0].ID)
+		w.register(in("a"))
+		l.close()
+	})
+}
