@@ -28,6 +28,7 @@ type falseGreen struct {
 	reason string // as the runner's page titles it; blank where there is none
 	why    string // a regular expression
 	facts  string // a regular expression that the runner's page matches; blank where none changes
+	state  string // what the fact State says; blank where there is none
 }
 
 func (f falseGreen) ref() store.Ref {
@@ -56,13 +57,13 @@ var falseGreens = []falseGreen{
 	{incident: "plue-deadline", system: "plue", namespace: "workflows", runner: "runner-standby-pool", claims: readyPods("workflows", "app=runner-standby", 3),
 		health: "degraded", reason: "Runtime lost", why: `is lost \(DeadlineExceeded\): Pod was active on the node longer than the specified deadline`},
 	{incident: "release-diagnostic", system: "release", namespace: "digitalai", runner: "release-runner-1", claims: readyPods("digitalai", "app=release-runner", 2),
-		health: "unknown", why: `runner is in diagnostic mode: its container only sleeps`, facts: `not seen`},
+		health: "unknown", why: `runner is in diagnostic mode: its container only sleeps`, state: "not seen"},
 	{incident: "release-hostnetwork", system: "release", namespace: "digitalai", runner: "release-runner-0", claims: readyPods("digitalai", "app=release-runner", 2),
-		health: "unknown", why: `runner uses its node's network, where the chart leaves out its probes`, facts: `not seen`},
-	{incident: "release-unregistered", system: "release", namespace: "digitalai", runner: "release-runner-0", first: `runner has been registering for \d+ s; grace ends in \d+ s`,
-		health: "unhealthy", reason: "Start failed", why: `runner has been alive for \d+ s and cannot register with https://release\.acme\.example: check the URL, the registration token and TLS`, facts: `registering`},
-	{incident: "release-idle", system: "release", namespace: "digitalai", runner: "release-runner-1",
-		health: "degraded", why: `runner has been idle for \d+ s: it lost https://release\.acme\.example`, facts: `idle`},
+		health: "unknown", why: `runner uses its node's network, where the chart leaves out its probes`, state: "not seen"},
+	{incident: "release-unregistered", system: "release", namespace: "digitalai", runner: "release-runner-0", claims: allRun("digitalai", "app=release-runner"), first: `runner has been registering for \d+ s; grace ends in \d+ s`,
+		health: "unhealthy", reason: "Start failed", why: `runner has been alive for \d+ s and cannot register with https://release\.acme\.example: check the URL, the registration token and TLS`, state: "registering"},
+	{incident: "release-idle", system: "release", namespace: "digitalai", runner: "release-runner-1", claims: allRun("digitalai", "app=release-runner"),
+		health: "degraded", why: `runner has been idle for \d+ s: it lost https://release\.acme\.example`, state: "idle"},
 	{incident: "ambient-oom", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: sessionSays("Running"),
 		health: "degraded", reason: "Runtime lost", why: `The session says Running, but its pod is dead: ambient-code-runner was running and exited .* \(OOMKilled, exit 137\)`},
 	{incident: "ambient-liveness", system: "ambient", namespace: "team-blue", runner: "team-blue", claims: sessionSays("Running"),
@@ -82,6 +83,9 @@ var falseGreens = []falseGreen{
 	{incident: "ambient-deleted", system: "ambient", namespace: "team-blue", runner: "team-blue",
 		health: "degraded", reason: "Start failed", why: `agentic-session-1767603000: The session failed \(RunnerExit\): Runner exited with code 1: Error - cannot clone the repository`, facts: `1 failed`},
 }
+
+// stateFact is where a runner's page says what it is doing, in a word: the verdict's sentence and the list of transitions hold such words too.
+const stateFact = "#facts div:has(> dt:text-is('State')) > dd"
 
 const kubiyaPart = "app.kubernetes.io/kubiya-runner-component="
 
@@ -116,6 +120,9 @@ func (f falseGreen) tell(t *testing.T, b *rig.Board) {
 	}
 	if f.facts != "" {
 		has(t, one.Locator("#page"), regexp.MustCompile(f.facts), soon)
+	}
+	if f.state != "" {
+		is(t, one.Locator(stateFact), f.state, soon)
 	}
 	if f.claims != nil {
 		f.claims(t)
