@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/playwright-community/playwright-go"
+
 	"trackside/e2e/client"
 	"trackside/e2e/rig"
 	"trackside/store"
@@ -319,26 +321,82 @@ func takeTask(t *testing.T, task int64, runners ...*client.Runner) (a client.Ans
 	return a
 }
 
-// The limits as they are when nobody sets them: late after 30 s, lost after 60 s, to the second.
+// The limits as they are when nobody sets them: late after 30 s, lost after 60 s, to the second; and a runner that gets no ping for 30 s, its
+// connections open all the while, is idle, and ready again when they carry again.
 func TestTrueLimits(t *testing.T) {
 	b := startReporting(t)
+	life, cable := b.listening(t, "release-true")
+	one := openLive(t, b.Board, reportedRef("release", "", "release-true").Path())
+	is(t, one.Locator(stateFact), "ready", soon)
 	r := b.runner("pod-true", nil)
 	page := openLive(t, b.Board, "/")
 	_, err := r.Register(t.Context())
 	must(t, err)
 	start := time.Now()
+	cable.Stall()
+	idle := firstIdle(t, life)
 	row := page.Locator("#" + reportedRef("plue", "", "pod-true").ID())
 	has(t, row, "healthy", soon)
-	for _, step := range []struct {
-		text string
-		at   time.Duration
-	}{{"Late", 30 * time.Second}, {"It stopped reporting", 60 * time.Second}} {
-		has(t, row, step.text, step.at-time.Since(start)+soon)
-		if took := time.Since(start); took < step.at-time.Second {
-			t.Errorf("%q came after %s", step.text, took)
-		} else {
-			t.Logf("%q came after %.1f s", step.text, took.Seconds())
+	comes(t, row, "Late", start, 30*time.Second)
+	select {
+	case took := <-idle: // a ping came at most 10 s before
+		if t.Logf("the runner was idle after %.1f s", took.Seconds()); took < 19*time.Second {
+			t.Errorf("the runner was idle after %s without a ping", took)
 		}
+	case <-time.After(2 * soon):
+		t.Fatalf("the runner has had no ping for %s, and is %s", time.Since(start), life.State())
+	}
+	is(t, one.Locator(stateFact), "idle", soon)
+	has(t, one.Locator(".head"), "should be idle", soon)
+	cable.Mend()
+	rig.Eventually(t, soon, "the runner is ready", func() error { return is1(life.State(), "ready") })
+	is(t, one.Locator(stateFact), "ready", soon)
+	comes(t, row, "It stopped reporting", start, 60*time.Second)
+	is(t, one.Locator(stateFact), "ready", soon)
+}
+
+// listening is a runner of Digital.ai's kind that is ready, over a cable of its own. It calls no answer late before two seconds.
+func (r reporting) listening(t *testing.T, name string) (*client.Life, *client.Cable) {
+	t.Helper()
+	cable, err := client.NewCable(strings.TrimPrefix(r.URL, "http://"))
+	must(t, err)
+	t.Cleanup(cable.Close)
+	one := r.runner(name, map[string]any{"system": "release", "uuid": "5f0c"})
+	one.Base, one.HTTP = "http://"+cable.Addr, &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: 2 * time.Second}}
+	t.Cleanup(one.HTTP.CloseIdleConnections)
+	life := &client.Life{Runner: one, Poll: 300 * time.Millisecond, Silence: 30 * time.Second}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); life.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	rig.Eventually(t, soon, "the runner is ready", func() error { return is1(life.State(), "ready") })
+	return life, cable
+}
+
+// firstIdle receives how long it took a runner to be idle, from now on.
+func firstIdle(t *testing.T, life *client.Life) <-chan time.Duration {
+	t.Helper()
+	took, start, ctx := make(chan time.Duration, 1), time.Now(), t.Context()
+	go func() {
+		for tick := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+			if life.State() == "idle" {
+				tick.Stop()
+				took <- time.Since(start)
+				return
+			}
+		}
+	}()
+	return took
+}
+
+// comes waits for a text that is to come at a time after the start, and a second before that at the earliest.
+func comes(t *testing.T, row playwright.Locator, text string, start time.Time, at time.Duration) {
+	t.Helper()
+	has(t, row, text, at-time.Since(start)+soon)
+	if took := time.Since(start); took < at-time.Second {
+		t.Errorf("%q came after %s", text, took)
+	} else {
+		t.Logf("%q came after %.1f s", text, took.Seconds())
 	}
 }
 

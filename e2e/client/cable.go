@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// Cable is a TCP connection to the board that can be cut: what was open breaks off, and nothing new gets through until it is mended.
+// Cable is a TCP connection to the board that can be cut: what was open breaks off, and nothing new gets through until it is mended. It can be
+// stalled too: then nothing breaks off, and nothing gets through either.
 type Cable struct {
 	// Addr is where to call.
 	Addr   string
@@ -16,6 +17,8 @@ type Cable struct {
 	mu     sync.Mutex
 	cut    bool
 	conns  map[net.Conn]struct{}
+	// stalled is closed when what is held back may go on; nil while nothing is.
+	stalled chan struct{}
 }
 
 // NewCable lays one to an address, from a free port on loopback.
@@ -39,17 +42,55 @@ func (c *Cable) Cut() {
 	}
 }
 
-// Mend lets calls through again.
+// Stall holds back what is sent in either direction, while connections stay open, as a network does that loses packets.
+func (c *Cable) Stall() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stalled == nil {
+		c.stalled = make(chan struct{})
+	}
+}
+
+// Mend lets calls through again, and what was held back.
 func (c *Cable) Mend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = false
+	c.release()
+}
+
+// release lets what is held back go on.
+func (c *Cable) release() {
+	if c.stalled != nil {
+		close(c.stalled)
+		c.stalled = nil
+	}
 }
 
 // Close takes it away.
 func (c *Cable) Close() {
 	_ = c.ln.Close()
 	c.Cut()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.release()
+}
+
+// gated writes to a connection what is not held back.
+type gated struct {
+	net.Conn
+	cable *Cable
+}
+
+// Write waits while the cable is stalled.
+func (g gated) Write(b []byte) (int, error) {
+	g.cable.mu.Lock()
+	stalled := g.cable.stalled
+	g.cable.mu.Unlock()
+	if stalled != nil {
+		<-stalled
+	}
+	return g.Conn.Write(b)
 }
 
 func (c *Cable) accept() {
@@ -94,7 +135,7 @@ func (c *Cable) carry(from net.Conn) {
 		return
 	}
 	ended := make(chan struct{}, 2)
-	go func() { _, _ = io.Copy(to, from); ended <- struct{}{} }()
-	go func() { _, _ = io.Copy(from, to); ended <- struct{}{} }()
+	go func() { _, _ = io.Copy(gated{to, c}, from); ended <- struct{}{} }()
+	go func() { _, _ = io.Copy(gated{from, c}, to); ended <- struct{}{} }()
 	<-ended
 }
