@@ -186,6 +186,9 @@ const (
 	rawFailedCreate = "FailedCreate"
 )
 
+// eventSlack is how much earlier an event may seem than what it is about: its time is in whole seconds.
+const eventSlack = 2 * time.Second
+
 // podless is the verdict on a component that should have pods and has none. The grace of its next pod begins with its own creation, or
 // when its last one was gone.
 func (o *observation) podless(p part, since time.Time) store.Verdict {
@@ -195,7 +198,9 @@ func (o *observation) podless(p part, since time.Time) store.Verdict {
 		end, word = e, " has no pod now"
 	}
 	why := p.failure
-	if n := newest(p.notices, func(n *notice) bool { return n.reason == rawFailedCreate }); n != nil && why == "" {
+	// An event of before the last pod was there speaks of another time, unless the grace is over and there is no later one.
+	n := newest(p.notices, func(n *notice) bool { return n.reason == rawFailedCreate })
+	if n != nil && why == "" && (!n.last.Time.Before(since.Add(-eventSlack)) || !o.now.Before(end)) {
 		why = n.message
 	}
 	switch {

@@ -54,7 +54,10 @@ func (w want) check(t *testing.T, name string, v store.Verdict) {
 }
 
 func TestComponentsThatShouldKeepRunning(t *testing.T) {
-	failedCreate := []*notice{{reason: "FailedCreate", message: `pods "x" is forbidden: exceeded quota.`}}
+	refused := func(at time.Time) []*notice {
+		return []*notice{{reason: "FailedCreate", message: `pods "x" is forbidden: exceeded quota.`, last: metav1.NewTime(at)}}
+	}
+	failedCreate := refused(noon.Add(-2 * time.Second))
 	young, old := noon.Add(-20*time.Second), noon.Add(-time.Hour)
 	for _, c := range []struct {
 		name    string
@@ -83,6 +86,10 @@ func TestComponentsThatShouldKeepRunning(t *testing.T) {
 		{"no pod for longer than the grace", 1, part{created: old, before: &store.Component{Podless: noon.Add(-time.Minute)}}, nil, want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 1 pods"}},
 		{"scaled up a moment ago", 1, part{created: old, before: &store.Component{Verdict: store.Verdict{Raw: "ScaledToZero"}}}, nil, want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
 		{"an event says why, a moment after", 1, part{created: old, notices: failedCreate, before: &store.Component{Ready: 1}}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "exceeded quota."}},
+		{"an event of before it had pods says nothing", 1, part{created: old, notices: refused(noon.Add(-40 * time.Minute)), before: &store.Component{Ready: 1}}, nil,
+			want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
+		{"an old event says why when the grace is over", 1, part{created: old, notices: refused(noon.Add(-10 * time.Minute)), before: &store.Component{Podless: noon.Add(-time.Minute)}}, nil,
+			want{store.Unhealthy, store.StartFailed, "FailedCreate", "exceeded quota."}},
 		{"an event says why", 1, part{created: young, notices: failedCreate}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "cannot create its pods: pods \"x\" is forbidden: exceeded quota."}},
 		{"the controller says why", 1, part{created: old, failure: "no quota"}, nil, want{store.Unhealthy, store.StartFailed, "FailedCreate", "cannot create its pods: no quota."}},
 	} {
