@@ -169,13 +169,17 @@ func latest(pods []store.Workload) (t time.Time) {
 }
 
 // podlessSince is since when a component that had pods, or wanted none, has none; zero where that is not known. A roll-out of a single pod
-// leaves a moment between it and the next.
+// leaves a moment between it and the next, and a replica that is a runner of its own is new before it has its first.
 func (o *observation) podlessSince(p part) (t time.Time) {
 	switch {
-	case p.desired == 0 || len(p.pods) > 0 || p.before == nil:
+	case p.desired == 0 || len(p.pods) > 0 || p.before == nil && !p.replica:
 		return t
+	case p.before == nil:
+		return o.now
 	case !p.before.Podless.IsZero():
 		return p.before.Podless
+	case p.before.Raw == rawNoPods || p.before.Raw == rawFailedCreate:
+		return t // it was without pods already, and its grace had ended
 	}
 	return o.now
 }
