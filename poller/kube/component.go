@@ -101,9 +101,8 @@ func readyPods(pods []*corev1.Pod) []*corev1.Pod {
 
 // running is the verdict on a component that should keep running.
 func (o *observation) running(p part, pods []store.Workload, c store.Component) store.Verdict {
-	present := slices.DeleteFunc(slices.Clone(pods), func(w store.Workload) bool {
-		return w.Raw == "Terminating" || replaced(&w, c) && o.now.Sub(w.Since) >= stable
-	})
+	pods = slices.DeleteFunc(slices.Clone(pods), func(w store.Workload) bool { return replaced(p, &w) && o.now.Sub(w.Since) >= stable })
+	present := slices.DeleteFunc(slices.Clone(pods), func(w store.Workload) bool { return w.Raw == "Terminating" })
 	switch {
 	case p.desired == 0:
 		return store.Verdict{Health: store.Degraded, Raw: "ScaledToZero", Why: store.Sentence(p.name + " is scaled to 0 replicas.")}
@@ -127,21 +126,23 @@ func (o *observation) running(p part, pods []store.Workload, c store.Component) 
 	case v.Health == store.Unhealthy && c.Ready > 0:
 		v.Health = store.Degraded // some of it still works
 	}
-	if replaced(&worst, c) {
-		v.Next = worst.Since.Add(stable)
+	if next := worst.Since.Add(stable); replaced(p, &worst) && (v.Next.IsZero() || next.Before(v.Next)) {
+		v.Next = next
 	}
 	return counted(v, present, c)
 }
 
-// replaced holds for a pod that has ended while the component has all the pods it wants: the object of an evicted pod stays for days,
-// and the loss is news for a while only.
-func replaced(w *store.Workload, c store.Component) bool {
-	return over(w) && !w.Since.IsZero() && c.Ready >= c.Desired
+// replaced holds for a pod that has ended and that its controller makes anew: the object of an evicted pod stays for days, and the loss is
+// news for a while only.
+func replaced(p part, w *store.Workload) bool {
+	return p.kind != "Pod" && over(w) && !w.Since.IsZero()
 }
 
 // over holds for a pod that has come to its end.
-func over(w *store.Workload) bool {
-	return w.Phase == string(corev1.PodFailed) || w.Phase == string(corev1.PodSucceeded)
+func over(w *store.Workload) bool { return past(corev1.PodPhase(w.Phase)) }
+
+func past(phase corev1.PodPhase) bool {
+	return phase == corev1.PodFailed || phase == corev1.PodSucceeded
 }
 
 // counted says of how many pods a finding holds.
@@ -171,8 +172,9 @@ func latest(pods []store.Workload) (t time.Time) {
 // podlessSince is since when a component that had pods, or wanted none, has none; zero where that is not known. A roll-out of a single pod
 // leaves a moment between it and the next, and a replica that is a runner of its own is new before it has its first.
 func (o *observation) podlessSince(p part) (t time.Time) {
+	present := slices.ContainsFunc(p.pods, func(pod *corev1.Pod) bool { return p.kind == "Pod" || !past(pod.Status.Phase) })
 	switch {
-	case p.desired == 0 || len(p.pods) > 0 || p.before == nil && !p.replica:
+	case p.desired == 0 || present || p.before == nil && !p.replica:
 		return t
 	case p.before == nil:
 		return o.now

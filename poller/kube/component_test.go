@@ -111,6 +111,47 @@ func TestComponentsThatShouldKeepRunning(t *testing.T) {
 	}
 }
 
+// The object of an evicted pod stays for days; it is no pod that the component has, and its end is news for a while only.
+func TestAnEvictedPodIsForgotten(t *testing.T) {
+	evicted := func(at time.Time) (w []store.Workload, p []*corev1.Pod) {
+		w = pods(store.Unhealthy)
+		w[0].Phase, w[0].Reason, w[0].Raw, w[0].Since = "Failed", store.RuntimeLost, "Evicted", at
+		pod := &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed}}
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, LastTransitionTime: metav1.NewTime(at)}}
+		return w, []*corev1.Pod{pod}
+	}
+	days, minutes := noon.Add(-72*time.Hour), noon.Add(-5*time.Minute)
+	before := &store.Component{Ready: 1}
+	leaving := &store.Component{Podless: minutes, Verdict: store.Verdict{Raw: "Evicted"}}
+	for _, c := range []struct {
+		name   string
+		at     time.Time
+		before *store.Component
+		others []store.Workload
+		kind   string
+		want   want
+	}{
+		{"long ago, between two pods", days, before, nil, "Deployment", want{store.Unknown, 0, "", "has no pod now; grace ends in 1 min."}},
+		{"long ago, and the next pod starts", days, before, pods(store.Unknown), "Deployment", want{store.Unknown, 0, "", "main is unknown."}},
+		{"long ago, and the last pod goes", days, before, going(pods(store.Degraded), noon.Add(time.Minute)), "Deployment", want{store.Degraded, 0, "Terminating", "main is degraded."}},
+		{"just now", minutes, before, nil, "Deployment", want{store.Unhealthy, store.RuntimeLost, "Evicted", "main is unhealthy."}},
+		{"some time ago, and no pod since", noon.Add(-stable), leaving, nil, "Deployment", want{store.Unhealthy, store.StartFailed, "NoPods", "none of its 1 pods"}},
+		{"long ago, of a pod that stands alone", days, before, nil, "Pod", want{store.Unhealthy, store.RuntimeLost, "Evicted", "main is unhealthy."}},
+	} {
+		o := &observation{now: noon}
+		w, objects := evicted(c.at)
+		p := part{name: "main", kind: c.kind, desired: 1, created: noon.Add(-100 * time.Hour), before: c.before, pods: objects}
+		for range c.others {
+			p.pods = append(p.pods, &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning}})
+		}
+		v := o.running(p, append(w, c.others...), store.Component{Name: "main", Desired: 1, Podless: o.podlessSince(p)})
+		c.want.check(t, c.name, v)
+		if next := c.at.Add(stable); c.name == "just now" && !v.Next.Equal(next) {
+			t.Errorf("%s: looks again at %s, want %s", c.name, v.Next, next)
+		}
+	}
+}
+
 func TestAHealthyComponentIsWholeSinceItsLastPodIs(t *testing.T) {
 	o := &observation{now: noon}
 	v := o.running(part{name: "main", desired: 2}, pods(store.Healthy, store.Healthy), store.Component{Ready: 2, Desired: 2})

@@ -297,7 +297,7 @@ func (o *observation) workload(sys *systems.System, pod *corev1.Pod, p part, bef
 
 // ended is when a pod that has come to its end did so; zero for one that has not, or does not say.
 func ended(pod *corev1.Pod) (at time.Time) {
-	if pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {
+	if !past(pod.Status.Phase) {
 		return at
 	}
 	for i := range pod.Status.ContainerStatuses {
