@@ -51,7 +51,7 @@ type target struct {
 	turn     int // which pod is asked next
 	failures int
 	failing  map[types.UID]bool // the pods whose latest probe failed
-	answered bool               // some probe has succeeded
+	answered types.UID          // the pod that a probe last succeeded with
 	result   store.Probe
 	resultOf types.UID // the pod that gave it
 	outcome  string    // what would have to differ for the result to be news
@@ -135,12 +135,18 @@ func (p *prober) point(t *target, pods []podAddress) {
 		heap.Fix(&p.queue, t.index)
 		p.wakeUp()
 	}
-	if gone(t.resultOf) {
-		t.result, t.outcome = store.Probe{}, ""
-	}
 	maps.DeleteFunc(t.failing, func(uid types.UID, _ bool) bool { return gone(uid) })
 	if len(t.failing) == 0 {
 		t.failures = 0
+	}
+	if gone(t.resultOf) {
+		t.outcome = "" // the next answer is news; until then the others that fail have one that failed speak for them
+		if len(t.failing) == 0 {
+			t.result = store.Probe{}
+		}
+	}
+	if gone(t.answered) {
+		t.answered = ""
 	}
 	t.pods = pods
 }
@@ -159,12 +165,12 @@ func (p *prober) failures(ref store.Ref, component string) int {
 	return min(t.failures, failuresForVerdict-1)
 }
 
-// answered reports whether a component has ever answered; one that has not may still be starting.
+// answered reports whether a component's present pods have ever answered; those that have not may still be starting.
 func (p *prober) answered(ref store.Ref, component string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.targets[targetKey{ref, component}]
-	return t != nil && t.answered
+	return t != nil && t.answered != ""
 }
 
 // drop ends the probing of a component, forget that of a runner.
@@ -292,7 +298,7 @@ func (p *prober) learn(t *target, known []podAddress, pod podAddress, a answer, 
 	}
 	problem := a.problem(took)
 	news := t.count(pod.uid, problem == "")
-	if outcome := fmt.Sprint(a.url, a.status, a.kind); t.outcome == "" || problem != "" && outcome != t.outcome || news && (problem != "" || len(t.failing) == 0) {
+	if outcome := fmt.Sprint(a.url, a.status, a.kind); problem != "" && outcome != t.outcome || (news || t.outcome == "") && (problem != "" || len(t.failing) == 0) {
 		news = news || t.outcome == "" || t.outcome != outcome
 		t.outcome, t.resultOf = outcome, pod.uid
 		t.result = store.Probe{URL: a.url, Status: a.status, Problem: problem, Took: took.Round(time.Millisecond), At: time.Now().Add(-took)}
@@ -328,7 +334,7 @@ func (t *target) count(pod types.UID, ok bool) (news bool) {
 		t.failures++
 		news = t.failures == failuresForVerdict
 	default:
-		t.answered = true
+		t.answered = pod
 		delete(t.failing, pod)
 		if len(t.failing) == 0 {
 			news, t.failures = t.failures > 0, 0

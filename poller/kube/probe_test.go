@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -185,6 +186,69 @@ func TestWhatAPodThatIsGoneSaysIsNotLearnt(t *testing.T) {
 		synctest.Wait()
 		if p := r.of(refTo("a"), "main", health, podsNamed("2")); p.Status != 200 || p.Problem != "" || r.failures(refTo("a"), "main") != 0 {
 			t.Errorf("the new pod's answer is %+v, with %d failures", p, r.failures(refTo("a"), "main"))
+		}
+	})
+}
+
+// A pod has its own time to start: that the one before it had answered says nothing of it.
+func TestOnlyAPresentPodHasAnswered(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then [][]*corev1.Pod
+		want bool
+	}{
+		{"the same pod", [][]*corev1.Pod{podsNamed("1")}, true},
+		{"another beside it", [][]*corev1.Pod{podsNamed("1", "2")}, true},
+		{"another in its place", [][]*corev1.Pod{podsNamed("2")}, false},
+		{"another after a while", [][]*corev1.Pod{podsNamed(), podsNamed("2")}, false},
+		{"another that was beside it", [][]*corev1.Pod{podsNamed("1", "2"), podsNamed("2")}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := probing(t, 0, func(_ context.Context, pod podAddress) answer {
+					if pod.name == "1" {
+						return answer{url: "http://1", status: 200}
+					}
+					return answer{url: "http://2", status: 503}
+				})
+				defer r.end()
+				r.of(refTo("a"), "main", health, podsNamed("1"))
+				for _, pods := range c.then {
+					<-time.After(30 * time.Second)
+					r.of(refTo("a"), "main", health, pods)
+				}
+				<-time.After(5 * time.Second)
+				synctest.Wait()
+				if got := r.answered(refTo("a"), "main"); got != c.want {
+					t.Errorf("answered %t, want %t", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// When one of the pods that fail goes, those that are left fail still, and one that answers is not all of them.
+func TestAPodThatGoesIsNoRecovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := probing(t, 0, nil)
+		defer r.end()
+		r.answers(503)
+		r.of(refTo("a"), "main", health, podsNamed("1", "2"))
+		<-time.After(40 * time.Second)
+		r.answers(200)
+		gone := "1"
+		if r.targets[targetKey{refTo("a"), "main"}].resultOf == "uid-2" {
+			gone = "2"
+		}
+		left := podsNamed("1", "2", "3")
+		left = slices.DeleteFunc(left, func(p *corev1.Pod) bool { return p.Name == gone })
+		if p := r.of(refTo("a"), "main", health, left); p.Problem == "" || r.failures(refTo("a"), "main") == 0 {
+			t.Errorf("the one that is left seems well: %+v", p)
+		}
+		<-time.After(lastRetry + 2*firstRetry)
+		synctest.Wait()
+		if p := r.of(refTo("a"), "main", health, left); p.Status != 200 || p.Problem != "" || r.failures(refTo("a"), "main") != 0 {
+			t.Errorf("they answer, and the result is %+v", p)
 		}
 	})
 }
