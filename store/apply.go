@@ -233,9 +233,11 @@ func since(old, v Verdict, now time.Time) Verdict {
 	return v
 }
 
-// remember adds what only history knows: failures within the window, flapping, and the time of a recovery.
+// remember adds what only history knows: failures within the window, flapping, and the time of a recovery, which is known only when the
+// health is.
 func remember(before, after *Runner, now time.Time) {
-	after.Recovered = before.Recovered
+	failed, known := before.Failing() || before.WasFailing, after.Health != Unknown
+	after.Recovered, after.WasFailing = before.Recovered, failed && !known
 	for _, t := range before.Failures {
 		if now.Sub(t) < FlapWindow {
 			after.Failures = append(after.Failures, t)
@@ -245,7 +247,7 @@ func remember(before, after *Runner, now time.Time) {
 	case after.Failing() && !before.Failing() && before.Ref != (Ref{}):
 		after.Failures = append(after.Failures, now)
 		after.Recovered = time.Time{}
-	case before.Failing() && !after.Failing():
+	case failed && known && !after.Failing():
 		after.Recovered = now
 	case !after.Recovered.IsZero() && now.Sub(after.Recovered) >= RecoveryLinger:
 		after.Recovered = time.Time{}

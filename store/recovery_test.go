@@ -63,6 +63,38 @@ func TestARunnerFirstSeenFailingHasNotFailedBefore(t *testing.T) {
 	}
 }
 
+// A roll-out takes a failing pod away before the next one is there: that is no recovery, which is known when the next one is well.
+func TestARecoveryIsKnownWhenTheHealthIs(t *testing.T) {
+	for _, then := range []store.Health{store.Healthy, store.Degraded} {
+		s, _ := observe(&store.Snapshot{}, noon, runner("a", store.Healthy))
+		for i, h := range []store.Health{store.Unhealthy, store.Unknown, store.Unknown} {
+			s, _ = observe(s, noon.Add(time.Duration(i+1)*time.Minute), runner("a", h))
+			if r := must(s, "a"); !r.Recovered.IsZero() {
+				t.Errorf("%s, and recovered %s", h, r.Recovered)
+			}
+		}
+		at := noon.Add(9 * time.Minute)
+		s, _ = observe(s, at, runner("a", then))
+		if r := must(s, "a"); !r.Recovered.Equal(at) {
+			t.Errorf("%s, and recovered %s", then, r.Recovered)
+		}
+		s, _ = observe(s, at.Add(store.RecoveryLinger), runner("a", store.Unknown))
+		s, _ = observe(s, at.Add(store.RecoveryLinger+time.Minute), runner("a", then))
+		if r := must(s, "a"); !r.Recovered.IsZero() {
+			t.Errorf("recovered %s without having failed again", r.Recovered)
+		}
+	}
+}
+
+func TestARunnerThatFailsAgainHasNotRecovered(t *testing.T) {
+	s, _ := observe(&store.Snapshot{}, noon, runner("a", store.Unhealthy))
+	s, _ = observe(s, noon.Add(time.Minute), runner("a", store.Unknown))
+	s, _ = observe(s, noon.Add(2*time.Minute), runner("a", store.Unhealthy))
+	if r := must(s, "a"); !r.Recovered.IsZero() || r.WasFailing {
+		t.Errorf("failing, and recovered %s", r.Recovered)
+	}
+}
+
 func TestTwoFailuresAreNotFlapping(t *testing.T) {
 	if r := must(failAndRecover(t, 2), "a"); r.Health != store.Healthy {
 		t.Errorf("%s: %s", r.Health, r.Why)

@@ -46,6 +46,8 @@ type Runner struct {
 	Version string
 	// Requested and Observed are the state asked for and the state seen.
 	Requested, Observed State
+	// WasFailing says that it failed until its health became unknown, so that it may yet have recovered. Apply adds it, and Equal leaves it out.
+	WasFailing bool
 	// Mark says who took it out of service and why; its zero value is for one that nobody did, or not by way of the board.
 	Mark Mark
 	// Asked is since when Requested differs from Observed; zero while they agree. Apply adds it, and Equal leaves it out.
@@ -64,7 +66,7 @@ type Runner struct {
 	Doubts int
 	// Load is how much work it carries; Apply counts it, and Equal leaves it out.
 	Load Load
-	// Recovered is when the runner was last failing; zero when that is longer ago than [RecoveryLinger].
+	// Recovered is when the runner, having failed, was seen not to fail any more; zero when that is longer ago than [RecoveryLinger].
 	Recovered time.Time
 	// Failures are the times of the latest failures, oldest first, within [FlapWindow].
 	Failures []time.Time
