@@ -146,11 +146,12 @@ func asYAML(v any) ([]byte, error) {
 	return yaml.JSONToYAML(printable(text))
 }
 
-// printable escapes the characters that JSON lets stand in a string and YAML does not (YAML 1.2, section 5.1): a cluster takes them.
+// printable escapes the characters that JSON lets stand in a string and YAML does not (YAML 1.2, section 5.1), or takes for the end of a line,
+// as YAML 1.1 does U+0085: a cluster takes them.
 func printable(text []byte) []byte {
 	var b bytes.Buffer
 	for _, r := range string(text) {
-		if r == 0x7F || r >= 0x80 && r < 0xA0 && r != 0x85 || r == 0xFEFF || r == 0xFFFE || r == 0xFFFF {
+		if r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0xFEFF || r == 0xFFFE || r == 0xFFFF {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		} else {
 			b.WriteRune(r)
