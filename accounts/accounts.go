@@ -186,7 +186,7 @@ func (s *Service) bySession(ctx context.Context, word string) (store.Caller, err
 		return store.Caller{}, err
 	}
 	id := hex.EncodeToString(hash)
-	s.note(&s.seen, id)
+	s.note(s.seen, id)
 	return store.Caller{Person: x.Person, Hold: sessionHold + id}, nil
 }
 
@@ -230,11 +230,11 @@ func (s *Service) granted(p store.Person) (store.Person, error) {
 	return p, nil
 }
 
-// note keeps that one was seen or used now. The map is one of ours, which write replaces.
-func (s *Service) note(in *map[string]time.Time, id string) {
+// note keeps that one was seen or used now. The map is one of ours.
+func (s *Service) note(in map[string]time.Time, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	(*in)[id] = time.Now()
+	in[id] = time.Now()
 }
 
 // begin makes a session. Its word is new: nobody can have planted it.

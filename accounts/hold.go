@@ -71,7 +71,7 @@ func (s *Service) still(ctx context.Context, hold string) error {
 		return errNoSession
 	}
 	if _, err = s.session(ctx, hash); err == nil {
-		s.note(&s.seen, id)
+		s.note(s.seen, id)
 	}
 	return err
 }
@@ -105,11 +105,10 @@ func (s *Service) Run(ctx context.Context) {
 // writeTime bounds a write at the end.
 const writeTime = 2 * time.Second
 
-// write records who was seen since the last time. What cannot be written is noted anew with the next use.
+// write records who was seen since the last time. What is not written yet is kept, and counts.
 func (s *Service) write(ctx context.Context) {
 	s.mu.Lock()
-	seen, used := s.seen, s.used
-	s.seen, s.used = map[string]time.Time{}, map[string]time.Time{}
+	seen, used := maps.Clone(s.seen), maps.Clone(s.used)
 	s.mu.Unlock()
 	if len(seen)+len(used) == 0 {
 		return
@@ -118,5 +117,15 @@ func (s *Service) write(ctx context.Context) {
 	defer cancel()
 	if err := s.cfg.Book.Saw(ctx, seen, used); err != nil {
 		s.cfg.Log.Warn("it is not recorded who was seen", "error", err)
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	forget(s.seen, seen)
+	forget(s.used, used)
+}
+
+// forget takes what is written out of what is not, but for what was seen again meanwhile.
+func forget(noted, written map[string]time.Time) {
+	maps.DeleteFunc(noted, func(id string, at time.Time) bool { return at.Equal(written[id]) })
 }

@@ -21,6 +21,7 @@ type shelf struct {
 	tokens   map[string]store.Token
 	users    map[string]store.User
 	broken   error
+	saw      func() error // asked before it is written who was seen
 }
 
 func newShelf() *shelf {
@@ -62,6 +63,11 @@ func (s *shelf) RevokeToken(context.Context, string, time.Time) (bool, error) {
 	return true, nil
 }
 func (s *shelf) Saw(_ context.Context, sessions, tokens map[string]time.Time) error {
+	if s.saw != nil {
+		if err := s.saw(); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for word, at := range sessions {
@@ -165,6 +171,30 @@ func TestNobodySeenMeanwhileIsForgotten(t *testing.T) {
 	s.write(t.Context())
 	if x, err := book.Session(t.Context(), hash); err != nil || !x.Seen.After(begun) {
 		t.Errorf("a session that is used was last seen at %s, begun at %s (%v)", x.Seen, begun, err)
+	}
+}
+
+// A session that is in use lasts, although it cannot be written that it is, or that takes its time.
+func TestAnUnwrittenUseCounts(t *testing.T) {
+	for name, saw := range map[string]func() error{
+		"a disk that fails": func() error { return store.ErrUnavailable },
+		"a slow disk":       func() error { time.Sleep(writeTime); return store.ErrUnavailable },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, book, in := known(t, store.ViaLocal, time.Hour)
+			s.cfg.Idle, book.saw = time.Minute, saw
+			for i := range 100 {
+				time.Sleep(10 * time.Second)
+				if !s.knows(t, in) {
+					t.Fatalf("%s: a session that is used has ended after %d s", name, 10*(i+1))
+				}
+			}
+			book.saw = nil
+			s.write(t.Context())
+			if len(s.seen) != 0 {
+				t.Errorf("%s: what is written is kept: %v", name, s.seen)
+			}
+		})
 	}
 }
 

@@ -119,7 +119,7 @@ func (s *Service) admit(ctx context.Context, token string, want store.TokenKind)
 	if subtle.ConstantTimeCompare(sum[:], t.Hash) != 1 || t.Kind != want || !t.Counts(time.Now()) {
 		return store.Token{}, errToken
 	}
-	s.note(&s.used, id)
+	s.note(s.used, id)
 	return t, nil
 }
 
