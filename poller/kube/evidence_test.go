@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -315,6 +316,21 @@ func TestLogsAreBounded(t *testing.T) {
 	off := newCluster(t, Config{})
 	if got := off.logs.want("1", store.Ref{}, pod, w); got != nil || len(off.logs.queue) != 0 {
 		t.Error("logs are fetched although nobody asked for them")
+	}
+}
+
+// The cause stands at the end, however long the lines before it are.
+func TestTheEndOfALongLogIsRead(t *testing.T) {
+	for _, text := range []string{"", "a\nthe cause\n", strings.Repeat("x", 64), strings.Repeat("x", 65) + "y", strings.Repeat("0123456789\n", 50) + "the cause"} {
+		want := text[max(0, len(text)-64):]
+		for how, r := range map[string]io.Reader{"whole": strings.NewReader(text), "in small pieces": iotest.OneByteReader(strings.NewReader(text))} {
+			if got, err := lastOf(r, 64); err != nil || string(got) != want {
+				t.Errorf("%s: %q, %v; want %q", how, got, err, want)
+			}
+		}
+	}
+	if got, err := lastOf(io.MultiReader(strings.NewReader("a"), iotest.ErrReader(io.ErrUnexpectedEOF)), 64); string(got) != "a" || err == nil {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 	logTimeout = 5 * time.Second
 	// logContainers bounds the containers of one failure.
 	logContainers = 4
-	// logRead is how much is read of which the end is kept: lines may be long.
+	// logRead is how much of the end is looked at: lines may be long. It is far more than is kept, so that what is masked there is whole.
 	logRead = 256 << 10
 )
 
@@ -127,11 +127,26 @@ func (l *logs) read(ctx context.Context, job logJob, k *store.Log) (string, erro
 		return "", err
 	}
 	defer func() { _ = stream.Close() }()
-	body, err := io.ReadAll(io.LimitReader(stream, logRead))
+	body, err := lastOf(stream, logRead)
 	if err != nil && len(body) == 0 {
 		return "", err
 	}
 	return tail(string(body)), nil
+}
+
+// lastOf reads to the end and keeps the last bytes. What was read before an error comes with it.
+func lastOf(r io.Reader, limit int) (kept []byte, err error) {
+	for chunk := make([]byte, min(limit, 32<<10)); err == nil; {
+		var n int
+		n, err = r.Read(chunk)
+		if kept = append(kept, chunk[:n]...); len(kept) >= 2*limit {
+			kept = append(kept[:0], kept[len(kept)-limit:]...)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return kept[max(0, len(kept)-limit):], err
 }
 
 // problem says why there is no log, and notes a refusal for the page.
