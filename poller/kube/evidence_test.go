@@ -80,6 +80,9 @@ func TestEvidenceIsTakenWithTheFailure(t *testing.T) {
 		}
 		e := got[0]
 		p := e.Proof
+		if len(e.Logs) != 1 || e.Logs[0].Text != "" || !strings.HasPrefix(e.Logs[0].Problem, "Not read yet") {
+			t.Errorf("logs that are still to be read: %+v", e.Logs)
+		}
 		w := b.runner("labelled", "edge").Workloads[0]
 		if e.ID == "" || e.UID != string(pod.UID) || e.Component != "main" || e.Verdict.Reason != store.CrashLoop || e.Image != "acme/edge:1.0.0" || e.Node != "node-1" ||
 			e.Incarnation == "" || !e.At.Equal(b.changes[0].Events[0].At) || e.Verdict.Inspect == "" || w.Reason != e.Verdict.Reason {
@@ -98,7 +101,7 @@ func TestEvidenceIsTakenWithTheFailure(t *testing.T) {
 
 		b.logs.fetch(t.Context(), <-b.logs.queue)
 		b.look()
-		if late := b.taken(); len(late) != 1 || late[0].ID != e.ID || len(late[0].Logs) != 1 || late[0].Logs[0].Text != "fake logs" || !late[0].Logs[0].Previous {
+		if late := b.taken(); len(late) != 1 || late[0].ID != e.ID || len(late[0].Logs) != 1 || late[0].Logs[0].Text != "fake logs" || late[0].Logs[0].Problem != "" || !late[0].Logs[0].Previous {
 			t.Errorf("logs: %+v", late)
 		}
 		b.look()
@@ -306,7 +309,7 @@ func TestLogsAreBounded(t *testing.T) {
 	pod := crashing(running(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{container("main", "x")}}}))
 	w := &store.Workload{Verdict: store.Verdict{Container: "main"}}
 	for range logQueue {
-		if got := c.logs.want("1", store.Ref{}, pod, w); got != nil {
+		if got := c.logs.want("1", store.Ref{}, pod, w); len(got) != 1 || got[0].Container != "main" || !got[0].Previous || !strings.HasPrefix(got[0].Problem, "Not read yet") {
 			t.Fatalf("%+v", got)
 		}
 	}

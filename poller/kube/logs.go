@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +44,9 @@ type logJob struct {
 	containers           []store.Log // what to read: the container, and which instance
 }
 
+// notReadYet stands for a log until it arrives, and for good when the board is killed before.
+const notReadYet = "Not read yet. If this stays, the board ended before it had read it: kubectl logs may still show it."
+
 // want asks for the logs of a failure. They arrive as evidence of the same ID; what it returns is what can be said at once.
 func (l *logs) want(id string, ref store.Ref, pod *corev1.Pod, w *store.Workload) []store.Log {
 	if !l.on {
@@ -52,15 +56,17 @@ func (l *logs) want(id string, ref store.Ref, pod *corev1.Pod, w *store.Workload
 	if len(job.containers) == 0 {
 		return nil
 	}
+	told := slices.Clone(job.containers)
+	problem := notReadYet
 	select {
 	case l.queue <- job:
-		return nil
 	default:
-		for i := range job.containers {
-			job.containers[i].Problem = "Not read: too many workloads failed at once."
-		}
-		return job.containers
+		problem = "Not read: too many workloads failed at once."
 	}
+	for i := range told {
+		told[i].Problem = problem
+	}
+	return told
 }
 
 // failedContainers are those whose log tells something: that ended badly, or that the verdict rests on, if they ever ran.
