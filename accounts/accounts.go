@@ -131,7 +131,7 @@ func (s *Service) Ways() store.SignInWays {
 // a Bearer that a trusted proxy passes on is one only where it begins as ours do.
 func (s *Service) Recognise(ctx context.Context, c store.Credentials) (store.Caller, error) {
 	vouched := s.cfg.Proxy.trusts(c.Peer)
-	if len(c.Authorization) > 0 && !(vouched && passedOn(c.Authorization)) {
+	if len(c.Authorization) > 0 && (!vouched || !passedOn(c.Authorization)) {
 		token, ours, err := parseAuthorization(c.Authorization)
 		switch {
 		case err != nil:

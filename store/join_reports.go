@@ -221,7 +221,7 @@ func (j *reporting) service(reported []*Runner) {
 		j.r.Why += " It is disabled over its control channel: it takes no work."
 	case Deleting:
 		j.r.Why += " It was told over its control channel to exit: it takes no work."
-	case Enabled:
+	default:
 	}
 }
 
