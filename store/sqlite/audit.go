@@ -43,11 +43,11 @@ func (d *DB) Begin(ctx context.Context, a store.Action, e store.Entry) (k store.
 	return k, fresh, unavailable("record in", d.path, err)
 }
 
-// End writes what came of an action. Errors are store.ErrUnavailable.
+// End writes what came of an action, and the action as it is by then. Errors are store.ErrUnavailable.
 func (d *DB) End(ctx context.Context, k store.Kept) error {
 	err := d.transact(ctx, func(ctx context.Context, q *db.Queries) error {
 		return q.EndEntry(ctx, db.EndEntryParams{ID: k.Entry.ID, Before: k.Entry.Before, After: k.Entry.After, Result: k.Entry.Result,
-			Problem: k.Entry.Problem, Ended: millis(k.Entry.Ended), Outcome: text(k.Outcome)})
+			Problem: k.Entry.Problem, Ended: millis(k.Entry.Ended), Outcome: text(k.Outcome), Action: text(k.Action)})
 	})
 	return unavailable("record in", d.path, err)
 }

@@ -74,6 +74,27 @@ func TestActionIsEnteredOnce(t *testing.T) {
 	}
 }
 
+// An action that is tried again later, or is known better by then, is read back as it is to be done now.
+func TestTheEndKeepsTheActionAsItIsByThen(t *testing.T) {
+	d := auditFile(t)
+	a := store.Action{Key: "k", Verb: store.VerbDisable, Ref: store.Ref{Cluster: "c", System: "s", Namespace: "n", Name: "r"}, At: at(1).UTC(), Until: at(60).UTC()}
+	k, _, err := d.Begin(t.Context(), a, store.Entry{At: a.At, Verb: string(a.Verb), Ref: a.Ref})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Action.At, k.Action.Until = at(30).UTC(), at(90).UTC()
+	if err := d.End(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	open, err := d.Open(t.Context())
+	if err != nil || len(open) != 1 {
+		t.Fatalf("%+v, %v", open, err)
+	}
+	if diff := cmp.Diff(k.Action, open[0].Action); diff != "" {
+		t.Errorf("a restart reads:\n%s", diff)
+	}
+}
+
 // Entries are read newest first, by page, and by what the filter says; what is old goes.
 func TestEntries(t *testing.T) {
 	d := auditFile(t)

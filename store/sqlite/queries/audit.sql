@@ -3,7 +3,7 @@ INSERT INTO audit (at, person, groups, role, via, token, verb, cluster, system, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id;
 
 -- name: EndEntry :exec
-UPDATE audit SET before = ?, after = ?, result = ?, problem = ?, ended = ?, outcome = ? WHERE id = ?;
+UPDATE audit SET before = ?, after = ?, result = ?, problem = ?, ended = ?, outcome = ?, action = ? WHERE id = ?;
 
 -- name: EntryByKey :one
 SELECT * FROM audit WHERE key = ?;

@@ -90,7 +90,7 @@ func (q *Queries) DeleteAcknowledgement(ctx context.Context, arg DeleteAcknowled
 }
 
 const endEntry = `-- name: EndEntry :exec
-UPDATE audit SET before = ?, after = ?, result = ?, problem = ?, ended = ?, outcome = ? WHERE id = ?
+UPDATE audit SET before = ?, after = ?, result = ?, problem = ?, ended = ?, outcome = ?, action = ? WHERE id = ?
 `
 
 type EndEntryParams struct {
@@ -100,6 +100,7 @@ type EndEntryParams struct {
 	Problem string
 	Ended   sql.NullInt64
 	Outcome string
+	Action  string
 	ID      int64
 }
 
@@ -111,6 +112,7 @@ func (q *Queries) EndEntry(ctx context.Context, arg EndEntryParams) error {
 		arg.Problem,
 		arg.Ended,
 		arg.Outcome,
+		arg.Action,
 		arg.ID,
 	)
 	return err
