@@ -70,6 +70,8 @@ type Action struct {
 	Confirm string
 	By      Person
 	At      time.Time
+	// Pinned are the objects that a deletion is to delete, as they were when it was begun: it ends with them, whatever stands in their place.
+	Pinned []Pinned `json:",omitempty"`
 	// Resumed says that it was begun before the board started: it may have been done then, and undone since.
 	Resumed bool `json:"-"`
 }
@@ -102,6 +104,12 @@ func (o Object) String() string {
 		return o.Kind + " " + o.Name
 	}
 	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
+// Pinned is an object that was there when somebody looked, and no other of its name.
+type Pinned struct {
+	Object
+	UID string
 }
 
 // Effect is one change to one object. Before and After are short words such as "2 replicas".

@@ -16,9 +16,10 @@ import (
 )
 
 // Hands change runners of one cluster. Do may be called again for the same action: it does what is left. Its outcome says what was done,
-// also beside an error.
+// also beside an error. Pin names what a deletion will delete, which Do then deletes also when the runner is known no more, and r is nil.
 type Hands interface {
 	Plan(ctx context.Context, a store.Action, r *store.Runner) (store.Plan, error)
+	Pin(ctx context.Context, a store.Action, r *store.Runner) ([]store.Pinned, error)
 	Do(ctx context.Context, a store.Action, r *store.Runner) (store.Outcome, error)
 }
 
@@ -226,11 +227,36 @@ func (d *Desk) perform(ctx context.Context, k store.Kept, r *store.Runner) (stor
 	if err != nil {
 		return d.end(ctx, k, store.Outcome{}, err)
 	}
+	if k, err = d.pin(ctx, hands, k, r); err != nil {
+		return d.end(ctx, k, store.Outcome{}, err)
+	}
 	out, err := hands.Do(ctx, k.Action, r)
 	if err == nil && len(out.Steps) == 0 && d.away(k.Action, r) {
 		out, err = d.askBack(ctx, k.Action, r)
 	}
 	return d.end(ctx, k, out, err)
+}
+
+// pin writes what a deletion is to delete into the audit before anything of it goes: when its oldest part is gone, what is left of the
+// runner passes for another.
+func (d *Desk) pin(ctx context.Context, hands Hands, k store.Kept, r *store.Runner) (store.Kept, error) {
+	if k.Action.Verb != store.VerbDelete || len(k.Action.Pinned) > 0 {
+		return k, nil
+	}
+	pinned, err := hands.Pin(ctx, k.Action, r)
+	if err != nil || len(pinned) == 0 {
+		return k, err
+	}
+	k.Action.Pinned = pinned
+	return k, d.reopen(ctx, k)
+}
+
+// reopen writes an action that has no end yet as it is by now.
+func (d *Desk) reopen(ctx context.Context, k store.Kept) error {
+	if err := d.cfg.Book.End(ctx, k); err != nil {
+		return fmt.Errorf("%s of %s is not done, for it cannot be written into the audit: %w", k.Action.Verb, k.Action.Ref, err)
+	}
+	return nil
 }
 
 // acknowledgeable is store.ErrInvalid for a runner that nobody needs to look after.

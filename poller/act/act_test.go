@@ -60,10 +60,18 @@ type hands struct {
 	done atomic.Int64
 	plan []store.Effect
 	do   func(ctx context.Context, a store.Action) (store.Outcome, error)
+	pin  func(a store.Action) ([]store.Pinned, error)
 }
 
 func (h *hands) Plan(_ context.Context, a store.Action, _ *store.Runner) (store.Plan, error) {
 	return store.Plan{Action: a, Steps: h.plan}, nil
+}
+
+func (h *hands) Pin(_ context.Context, a store.Action, _ *store.Runner) ([]store.Pinned, error) {
+	if h.pin == nil {
+		return nil, nil
+	}
+	return h.pin(a)
 }
 
 func (h *hands) Do(ctx context.Context, a store.Action, _ *store.Runner) (store.Outcome, error) {

@@ -78,6 +78,11 @@ func (h Reported) Plan(_ context.Context, a store.Action, r *store.Runner) (stor
 	return p, nil
 }
 
+// Pin implements Hands: a runner that reports itself goes as a whole.
+func (h Reported) Pin(context.Context, store.Action, *store.Runner) ([]store.Pinned, error) {
+	return nil, nil
+}
+
 // disableTraps tells what a runner's own way to be disabled does not know.
 func disableTraps(a store.Action) (out []store.Trap) {
 	if !a.Drain {

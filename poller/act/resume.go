@@ -56,7 +56,7 @@ func (d *Desk) again(ctx context.Context, k store.Kept) (store.Kept, error) {
 	if u := k.Action.Until; !u.IsZero() && !time.Now().Before(u) {
 		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%w: the board stopped before it was done, and its time was over when the board was back; ask again if it is still meant", store.ErrUnavailable))
 	}
-	if _, err := d.runner(k.Action); err == nil {
+	if _, err := d.runner(k.Action); err == nil || len(k.Action.Pinned) > 0 {
 		if err := d.overtaken(ctx, k); err != nil {
 			return d.end(ctx, k, store.Outcome{}, err)
 		}
@@ -120,19 +120,22 @@ func (d *Desk) retry(ctx context.Context, k store.Kept, a store.Action) (store.K
 	k.Action.By, k.Action.At, k.Action.Until = a.By, a.At, a.Until
 	k.Entry.Result, k.Entry.Problem, k.Entry.After, k.Entry.Ended = "", "", "", time.Time{}
 	k.Outcome = store.Outcome{ID: k.Entry.ID}
-	if err := d.cfg.Book.End(ctx, k); err != nil {
-		return store.Kept{}, fmt.Errorf("%s of %s is not done, for it cannot be written into the audit: %w", a.Verb, a.Ref, err)
+	if err := d.reopen(ctx, k); err != nil {
+		return store.Kept{}, err
 	}
 	return d.takeUp(ctx, k, "it failed before")
 }
 
-// takeUp does an action that was begun before. The runner it was to delete may be gone by that; why words what came between.
+// takeUp does an action that was begun before; why words what came between. A runner that was to be deleted may be gone by that, or pass for
+// another, as its oldest part is gone: what was to be deleted is known, and what is left of it goes.
 func (d *Desk) takeUp(ctx context.Context, k store.Kept, why string) (store.Kept, error) {
 	r, err := d.runner(k.Action)
-	if err != nil && k.Action.Verb == store.VerbDelete && d.seen(k.Action.Ref.Cluster) {
-		return d.end(ctx, k, store.Outcome{}, nil) // it is gone, or another stands in its place
-	}
-	if err != nil {
+	gone := k.Action.Verb == store.VerbDelete && errors.Is(err, store.ErrNotFound) && d.seen(k.Action.Ref.Cluster)
+	switch {
+	case err == nil || len(k.Action.Pinned) > 0:
+	case gone:
+		return d.end(ctx, k, store.Outcome{}, nil)
+	default:
 		return d.end(ctx, k, store.Outcome{}, fmt.Errorf("%s: %w", why, err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, doLimit)

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/store"
 	"trackside/systems"
@@ -34,6 +35,7 @@ type step struct {
 	hidden bool
 	verb   string
 	gvr    schema.GroupVersionResource
+	uid    types.UID // of what it deletes
 	do     func(ctx context.Context) error
 	// undo takes back what do has done, where that can be; nil where it cannot.
 	undo func(ctx context.Context) (undone bool, err error)
@@ -84,7 +86,7 @@ func (c *Cluster) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 		return out, err
 	}
 	defer release()
-	h, err := c.hand(ctx, a.Ref, a.By)
+	h, err := c.handFor(ctx, a)
 	if err != nil {
 		return out, err
 	}

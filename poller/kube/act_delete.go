@@ -19,6 +19,9 @@ import (
 // remove deletes the runner: its updater and autoscalers first, which would bring it back, then what its system declares, then what it
 // runs in, then its work, and its Services last. What is deleted with its pods stays until they have ended, so that the board shows it.
 func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*job, error) {
+	if err := h.onlyThat(a); err != nil {
+		return nil, err
+	}
 	lives, err := h.taken(ctx, h.removed())
 	if err != nil {
 		return nil, err
@@ -61,7 +64,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 	}
 	pods, traps := h.heldPods(ctx, h.falling())
 	j.traps, j.stays = slices.Concat(j.traps, traps, h.jobTraps(a.Verb, h.work)), distinctObjects(j.stays)
-	awaited := slices.Concat(pods, lives, services) // what is held comes before what waits for it
+	awaited := slices.Concat(pods, lives, services, h.rest(j, a.Pinned)) // what is held comes before what waits for it
 	j.after = func(ctx context.Context, out *store.Outcome) error { h.await(ctx, awaited, out); return nil }
 	return j, nil
 }

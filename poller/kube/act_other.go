@@ -49,7 +49,7 @@ func (h *hand) deletingPod(p *corev1.Pod, after string) step {
 func (h *hand) deleting(kind, namespace, name string, uid types.UID, how metav1.DeletionPropagation, after string) step {
 	gvr := resourceOf(kind)
 	o := store.Object{Kind: kind, Namespace: namespace, Name: name}
-	return step{verb: "delete", gvr: gvr, effect: store.Effect{Object: o, Before: "there", After: after}, do: func(ctx context.Context) error {
+	return step{verb: "delete", gvr: gvr, uid: uid, effect: store.Effect{Object: o, Before: "there", After: after}, do: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, actTimeout)
 		defer cancel()
 		err := h.write.Resource(gvr).Namespace(namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &how, Preconditions: &metav1.Preconditions{UID: &uid}})

@@ -79,6 +79,12 @@ type hand struct {
 
 // hand takes a runner in hand, as the caches show it. Errors are store.ErrUnavailable while they are not complete, and store.ErrNotFound.
 func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*hand, error) {
+	return c.handFor(ctx, store.Action{Ref: ref, By: by})
+}
+
+// handFor is hand for an action. One that has objects of its own to delete is done to a runner of which the caches show nothing any more, too.
+func (c *Cluster) handFor(ctx context.Context, a store.Action) (*hand, error) {
+	ref, by := a.Ref, a.By
 	sys := systemNamed(ref.System)
 	if sys == nil {
 		return nil, fmt.Errorf("%w: there is no system %s", store.ErrNotFound, ref.System)
@@ -96,7 +102,7 @@ func (c *Cluster) hand(ctx context.Context, ref store.Ref, by store.Person) (*ha
 	h.work, h.shared, h.others = carried.own, carried.shared, carried.others
 	h.awaited = o.affected(sys, ref, h.parts, o.work(sys, ref, h.parts))
 	h.customs = o.customs(sys, ref, h.parts)
-	if len(h.parts) == 0 && len(h.work) == 0 && !constitutes(sys, h.customs) {
+	if len(h.parts) == 0 && len(h.work) == 0 && !constitutes(sys, h.customs) && len(a.Pinned) == 0 {
 		return nil, fmt.Errorf("%w: nothing of runner %s is in the cluster", store.ErrNotFound, ref)
 	}
 	if c.cfg.Impersonate && by.Name != "" {
