@@ -79,7 +79,7 @@ func (h *hand) removed() (out []held) {
 	for _, p := range h.parts {
 		if s := h.scaler(p.kind, p.object.Name); s != nil {
 			x := held{}
-			x.object.Kind, x.object.Namespace, x.object.Name = scalerKind, s.GetNamespace(), s.GetName()
+			x.object.Kind, x.object.Namespace, x.object.Name, x.object.UID = scalerKind, s.GetNamespace(), s.GetName(), s.GetUID()
 			out = append(out, x)
 		}
 	}

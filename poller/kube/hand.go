@@ -185,7 +185,7 @@ func (h *hand) grips(ctx context.Context) ([]*grip, error) {
 	return h.taken(ctx, holds(h.sw, h.parts, h.customs))
 }
 
-// taken reads objects. One that is gone is left out.
+// taken reads objects. One that is gone is left out; one that has taken the name of another since is store.ErrConflict.
 func (h *hand) taken(ctx context.Context, objects []held) ([]*grip, error) {
 	var out []*grip
 	for _, x := range objects {
@@ -196,6 +196,9 @@ func (h *hand) taken(ctx context.Context, objects []held) ([]*grip, error) {
 		}
 		if err != nil {
 			return nil, h.border(err, "get", g.gvr, g.name())
+		}
+		if x.object.UID != "" && live.GetUID() != x.object.UID {
+			return nil, fmt.Errorf("%w: %s of runner %s was made anew since the board looked; look again", store.ErrConflict, g.name(), h.ref)
 		}
 		g.see(live)
 		out = append(out, g)
