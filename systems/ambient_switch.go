@@ -19,6 +19,7 @@ var ambientSwitch = Switch{
 	// The operator takes away the pods of the sessions that it is told to stop.
 	Spares:  func(pod Object) bool { return pod.Labels[ambientSession] != "" },
 	Deletes: []string{agenticSession, projectSettings}, Traps: trapsAmbient,
+	Secrets: map[string][]string{projectSettings: {"spec.runnerSecretsName"}},
 }
 
 var ambientPhase = Setting{Path: []string{"metadata", "annotations", ambientDesired}, Off: "Stopped", On: "Running",

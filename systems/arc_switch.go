@@ -15,6 +15,7 @@ var arcSwitch = Switch{
 		scaleDeployments,
 	},
 	Outlives: true, Work: arcRunner, Deletes: []string{arcScaleSet}, Traps: trapsARC,
+	Secrets: map[string][]string{arcScaleSet: {"spec.githubConfigSecret", "spec.proxy.http.credentialSecretRef", "spec.proxy.https.credentialSecretRef"}},
 }
 
 func arcBound(field, word string) Setting {

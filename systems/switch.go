@@ -53,6 +53,8 @@ type Switch struct {
 	Spares func(pod Object) bool
 	// Deletes are the kinds of watches that go with the runner, in this order and before its workloads.
 	Deletes []string
+	// Secrets are the fields of the kinds that it deletes which name a Secret that stays, as paths.
+	Secrets map[string][]string
 	// Traps are what only this system knows to tell before.
 	Traps func(verb store.Verb, objects []Object) []store.Trap
 }

@@ -8,10 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"trackside/store"
 )
@@ -34,7 +32,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		}
 		j.steps = append(j.steps, h.deleting(g.object.Kind, g.object.Namespace, g.object.Name, g.live.GetUID(), how, "deleted"))
 		j.goes = append(j.goes, g.name())
-		j.stays = append(j.stays, named(g)...)
+		j.stays = slices.Concat(j.stays, named(g), h.secrets(g))
 		if lost(g, "whenDeleted") {
 			j.goes = append(j.goes, claims(g)...)
 		} else {
@@ -48,7 +46,7 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		}
 	}
 	services, kept := h.services(ctx, lives)
-	j.stays = slices.Concat(j.stays, kept, h.workClaims())
+	j.stays = slices.Concat(j.stays, kept, h.workClaims(), h.namedByWork(ctx))
 	for _, p := range h.work {
 		j.steps = append(j.steps, h.deletingPod(p, "deleted"))
 		j.goes = append(j.goes, store.Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
@@ -110,61 +108,6 @@ func heldPart(p part) held {
 	x := held{object: p.object, component: p.claimed}
 	x.object.Kind = p.kind
 	return x
-}
-
-// named lists what an object's pods refer to by name, and what stays when they are gone. Nothing of it is read.
-func named(g *grip) (out []store.Object) {
-	raw, ok, _ := unstructured.NestedMap(g.live.Object, "spec", "template", "spec")
-	if !ok {
-		raw, ok, _ = unstructured.NestedMap(g.live.Object, "spec", "jobTemplate", "spec", "template", "spec")
-	}
-	if g.object.Kind == "Pod" {
-		raw, ok, _ = unstructured.NestedMap(g.live.Object, "spec")
-	}
-	var spec corev1.PodSpec
-	if !ok || runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &spec) != nil {
-		return nil
-	}
-	ns := g.object.Namespace
-	add := func(kind, name string) {
-		if name != "" {
-			out = append(out, store.Object{Kind: kind, Namespace: ns, Name: store.Clean(name, 253)})
-		}
-	}
-	for _, v := range spec.Volumes {
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			add("PersistentVolumeClaim", v.PersistentVolumeClaim.ClaimName)
-		case v.Secret != nil:
-			add("Secret", v.Secret.SecretName)
-		case v.ConfigMap != nil:
-			add("ConfigMap", v.ConfigMap.Name)
-		}
-	}
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		namedBy(&c, add)
-	}
-	for _, s := range spec.ImagePullSecrets {
-		add("Secret", s.Name)
-	}
-	add("ServiceAccount", spec.ServiceAccountName)
-	return out
-}
-
-func namedBy(c *corev1.Container, add func(kind, name string)) {
-	for _, e := range c.EnvFrom {
-		if e.SecretRef != nil {
-			add("Secret", e.SecretRef.Name)
-		}
-		if e.ConfigMapRef != nil {
-			add("ConfigMap", e.ConfigMapRef.Name)
-		}
-	}
-	for _, e := range c.Env {
-		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-			add("Secret", e.ValueFrom.SecretKeyRef.Name)
-		}
-	}
 }
 
 func distinctObjects(list []store.Object) []store.Object {
