@@ -101,8 +101,12 @@ func (c *Cluster) Do(ctx context.Context, a store.Action, r *store.Runner) (out 
 	if err == nil && j.after != nil {
 		err = j.after(ctx, &out)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		h.tell(ctx, a, j)
+	case h.wrote && slices.ContainsFunc(out.Steps, func(e store.Effect) bool { return e.Problem == "" }): // what is taken back has one
+		j.said = "partly " + j.said
+		h.tell(context.WithoutCancel(ctx), a, j)
 	}
 	c.touch(a.Ref)
 	return out, err

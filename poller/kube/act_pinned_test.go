@@ -92,6 +92,13 @@ func TestADeletionThatWasCutOff(t *testing.T) {
 					if _, err = b.Do(t.Context(), a, r); !errors.Is(err, store.ErrUnavailable) {
 						t.Fatal(err)
 					}
+					partly := "DeletedByTrackside: r partly deleted by ada"
+					if changes == 0 {
+						partly = ""
+					}
+					if got := b.told(); got != partly {
+						t.Errorf("cut off, told %q, want %q", got, partly)
+					}
 					if n := len(b.left(dyn)); n != 6-changes {
 						t.Fatalf("%d are left", n)
 					}
