@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"trackside/store"
@@ -18,15 +19,25 @@ const (
 )
 
 // Resume takes up the actions that a crash left without an end: each is done again when its runner is seen, for every step of it only does
-// what is left. What cannot be is ended with a sentence. It returns when all have an end.
+// what is left. What cannot be is ended with a sentence. A cluster that is not seen holds up no other. It returns when all have an end.
 func (d *Desk) Resume(ctx context.Context) error {
 	open, err := d.cfg.Book.Open(ctx)
 	if err != nil {
 		return err
 	}
+	byCluster := map[string][]store.Kept{}
 	for _, k := range open {
-		d.resume(ctx, k)
+		byCluster[k.Action.Ref.Cluster] = append(byCluster[k.Action.Ref.Cluster], k)
 	}
+	var all sync.WaitGroup
+	for _, own := range byCluster {
+		all.Go(func() {
+			for _, k := range own {
+				d.resume(ctx, k)
+			}
+		})
+	}
+	all.Wait()
 	return nil
 }
 

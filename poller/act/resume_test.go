@@ -3,10 +3,13 @@ package act_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"trackside/poller/act"
 	"trackside/store"
 )
 
@@ -100,4 +103,31 @@ func TestWhatIsTakenUpIsToldApart(t *testing.T) {
 	if _, err := d.Do(t.Context(), action("fresh", store.VerbDisable)); err != nil || resumed != 1 || h.done.Load() != 2 {
 		t.Errorf("%v, a fresh one is told to be an old one", err)
 	}
+}
+
+// A cluster that is not seen holds up its own actions, and those of no other.
+func TestADeadClusterHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, at := time.Now(), map[string]time.Duration{}
+		live := store.NewSnapshot([]*store.Runner{{Ref: ref}}, []store.Source{{Cluster: "k", State: store.SourceLive}, {Cluster: "dead", State: store.SourceStale}}, time.Now())
+		b := &book{kept: map[string]store.Kept{}}
+		h := &hands{do: func(_ context.Context, a store.Action) (store.Outcome, error) {
+			at[a.Key] = time.Since(begun)
+			return store.Outcome{}, nil
+		}}
+		d := act.New(act.Config{Current: func() *store.Snapshot { return live }, Hands: map[string]act.Hands{"k": h, "dead": h}, Book: b, Log: slog.New(slog.DiscardHandler)})
+		for key, cluster := range map[string]string{"a": "dead", "b": "k", "c": "dead", "d": "k"} {
+			a := action(key, store.VerbDisable)
+			a.Ref.Cluster = cluster
+			_, _, _ = b.Begin(t.Context(), a, store.Entry{At: time.Now(), Verb: "disable", Ref: a.Ref})
+		}
+		if err := d.Resume(t.Context()); err != nil || len(at) != 2 || at["b"] != 0 || at["d"] != 0 {
+			t.Errorf("%v, done %v", err, at)
+		}
+		for key, k := range b.kept {
+			if k.Entry.Ended.IsZero() {
+				t.Errorf("%s has no end when Resume returns", key)
+			}
+		}
+	})
 }
