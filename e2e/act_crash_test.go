@@ -106,6 +106,48 @@ func TestActSurvivesAKill(t *testing.T) {
 	}
 }
 
+// Killed before, and after each of some changes of a deletion: the next board deletes what is left, the Services and what else nothing tells to be
+// the runner's any more included.
+func TestActDeleteSurvivesAKill(t *testing.T) {
+	c := ownCluster(t, "--fleet")
+	for _, x := range []struct {
+		ref     store.Ref
+		changes int64
+	}{
+		{store.Ref{Cluster: "k", System: "agyn", Namespace: "platform-2", Name: "k8s-runner"}, 0},
+		{store.Ref{Cluster: "k", System: "kubiya", Namespace: "kubiya-ap", Name: "runner-ap"}, 1},
+		{store.Ref{Cluster: "k", System: "kubiya", Namespace: "kubiya-us", Name: "runner-us"}, 3},
+		{store.Ref{Cluster: "k", System: "kubiya", Namespace: "kubiya-eu", Name: "runner-eu"}, 5},
+	} {
+		a, dir := action(store.VerbDelete, x.ref), t.TempDir()
+		kill, dead := cut(x.changes)
+		h := newHands(t, c, dir, kill)
+		h.until(x.ref, "seen", func(r *store.Runner) bool { return r != nil })
+		plan, err := h.desk.Plan(t.Context(), a)
+		must(t, err)
+		go func() { _, _ = h.desk.Do(background(), a) }()
+		select {
+		case <-dead:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("the deletion of %s is not cut after %d changes", x.ref, x.changes)
+		}
+		h.stop()
+		next := newHands(t, c, dir)
+		must(t, next.desk.Resume(t.Context()))
+		next.gone(plan.Goes)
+		next.until(x.ref, "gone", func(r *store.Runner) bool { return r == nil })
+		entries, err := next.db.Entries(t.Context(), store.EntryFilter{Verb: "delete", By: "ada"}, 10)
+		must(t, err)
+		if len(entries) != 1 || entries[0].Result != store.ResultDone {
+			t.Errorf("killed after %d changes of %s, the audit holds %+v", x.changes, x.ref, entries)
+		}
+		if out, err := next.desk.Do(t.Context(), a); err != nil || !out.Repeated {
+			t.Errorf("asked again after the kill: repeated %t, %v", out.Repeated, err)
+		}
+		next.stop()
+	}
+}
+
 func do(h *hands, verb store.Verb, ref store.Ref) error {
 	_, err := h.desk.Do(h.t.Context(), action(verb, ref))
 	return err

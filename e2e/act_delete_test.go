@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/e2e/rig"
@@ -31,8 +34,15 @@ func TestActDeleteEverySystem(t *testing.T) {
 				!slices.ContainsFunc(plan.Traps, func(x store.Trap) bool { return x.Code == "whole-set" })) {
 				t.Errorf("stays %v, traps %v", plan.Stays, plan.Traps)
 			}
+			stays := slices.DeleteFunc(slices.Clone(plan.Stays), func(o store.Object) bool { return !own.there(o) })
 			own.five(a)
 			own.until(s.ref, "gone", func(r *store.Runner) bool { return r == nil })
+			own.gone(plan.Goes)
+			for _, o := range stays {
+				if !own.there(o) {
+					t.Errorf("%s was to stay, and is gone", o)
+				}
+			}
 			if left := own.fields(s.ref.Namespace); s.ref.Namespace != "ci" && left != "" {
 				t.Errorf("left: %s", left)
 			}
@@ -43,6 +53,49 @@ func TestActDeleteEverySystem(t *testing.T) {
 	if len(entries) != len(switched) || slices.ContainsFunc(entries, func(e store.Entry) bool { return e.Result != store.ResultDone || e.By.Name != "ada" }) {
 		t.Errorf("the audit: %+v", entries)
 	}
+}
+
+// plannedKinds are the resources of the kinds that the plan of a deletion names.
+var plannedKinds = map[string]schema.GroupVersionResource{
+	"Deployment":              actKinds["deployments"],
+	"StatefulSet":             actKinds["statefulsets"],
+	"CronJob":                 actKinds["cronjobs"],
+	"Pod":                     actKinds["pods"],
+	"AgenticSession":          actKinds["agenticsessions"],
+	"ProjectSettings":         actKinds["projectsettings"],
+	"AutoscalingRunnerSet":    actKinds["autoscalingrunnersets"],
+	"Runner":                  {Group: "platform.agyn.io", Version: "v1alpha1", Resource: "runners"},
+	"HorizontalPodAutoscaler": {Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"},
+	"Service":                 {Version: "v1", Resource: "services"},
+	"Secret":                  {Version: "v1", Resource: "secrets"},
+	"ConfigMap":               {Version: "v1", Resource: "configmaps"},
+	"ServiceAccount":          {Version: "v1", Resource: "serviceaccounts"},
+	"PersistentVolumeClaim":   {Version: "v1", Resource: "persistentvolumeclaims"},
+}
+
+// there reports whether an object that a plan names is in the cluster.
+func (h *hands) there(o store.Object) bool {
+	h.t.Helper()
+	gvr, known := plannedKinds[o.Kind]
+	if !known {
+		h.t.Fatalf("a plan names %s, of a kind that is not known here", o)
+	}
+	_, err := h.dyn.Resource(gvr).Namespace(o.Namespace).Get(h.t.Context(), o.Name, metav1.GetOptions{})
+	if !apierrors.IsNotFound(err) {
+		must(h.t, err)
+	}
+	return err == nil
+}
+
+// gone waits until nothing of that is left.
+func (h *hands) gone(goes []store.Object) {
+	h.t.Helper()
+	rig.Eventually(h.t, 30*time.Second, "what was to go is gone", func() error {
+		if left := slices.DeleteFunc(slices.Clone(goes), func(o store.Object) bool { return !h.there(o) }); len(left) > 0 {
+			return fmt.Errorf("left are %v", left)
+		}
+		return nil
+	})
 }
 
 // A finalizer that nobody takes off is told before and after, with whoever set it; the runner is shown as being deleted until it is gone.
