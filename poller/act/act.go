@@ -289,6 +289,8 @@ func (d *Desk) end(ctx context.Context, k store.Kept, out store.Outcome, err err
 		if errors.Is(err, store.ErrForbidden) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrInvalid) {
 			k.Entry.Result = store.ResultRefused
 		}
+	} else {
+		k.Action.Pinned = nil // it is not done again
 	}
 	if bookErr := d.cfg.Book.End(context.WithoutCancel(ctx), k); bookErr != nil {
 		d.cfg.Log.Error("the end of an action is not in the audit", "action", string(k.Action.Verb), "runner", k.Action.Ref.String(), "error", store.ErrorText(bookErr))

@@ -74,6 +74,7 @@ func TestAHalfDoneDeletionGoesOn(t *testing.T) {
 		for _, restart := range []bool{true, false} {
 			d, p, b := deskOver(changes)
 			a := action("k", store.VerbDelete)
+			pinned, _ := p.pin(a)
 			_, err := d.Do(t.Context(), a)
 			if (err == nil) != (changes == 6) || len(p.there) != 6-changes {
 				t.Fatalf("after %d changes: %v, %v is left", changes, err, p.there)
@@ -82,10 +83,14 @@ func TestAHalfDoneDeletionGoesOn(t *testing.T) {
 			if restart { // as if it had been killed before its end was written
 				k := b.kept["k"]
 				k.Entry.Result, k.Entry.Problem, k.Entry.Ended, k.Entry.At = "", "", time.Time{}, time.Now()
+				k.Action.Pinned = pinned
 				b.kept["k"] = k
 				err = d.Resume(t.Context())
 			} else {
 				_, err = d.Do(t.Context(), a)
+			}
+			if n := len(b.kept["k"].Action.Pinned); n > 0 {
+				t.Errorf("%d changes, restart %t: it is done, and %d objects are kept", changes, restart, n)
 			}
 			if got := b.kept["k"].Entry; err != nil || len(p.there) != 0 || got.Result != store.ResultDone || !strings.Contains(got.After, "Deployment ci/r-6") {
 				t.Errorf("%d changes, restart %t: %v, %v is left, the audit says %+v", changes, restart, err, p.there, got)
