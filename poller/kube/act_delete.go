@@ -61,8 +61,9 @@ func (h *hand) remove(ctx context.Context, a store.Action, r *store.Runner) (*jo
 		}
 	}
 	pods, traps := h.heldPods(ctx, h.falling())
+	rest := h.rest(ctx, j, a.Pinned)
 	j.traps, j.stays = slices.Concat(j.traps, traps, h.jobTraps(a.Verb, h.work)), distinctObjects(j.stays)
-	awaited := slices.Concat(pods, lives, services, h.rest(j, a.Pinned)) // what is held comes before what waits for it
+	awaited := slices.Concat(pods, lives, services, rest) // what is held comes before what waits for it
 	j.after = func(ctx context.Context, out *store.Outcome) error { h.await(ctx, awaited, out); return nil }
 	return j, nil
 }

@@ -6,8 +6,10 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"trackside/store"
@@ -57,13 +59,17 @@ func (h *hand) has(uid types.UID) bool {
 
 // rest adds to a deletion what is pinned and not among what is seen of the runner: it is gone, or nothing else tells any more that it was
 // the runner's, as with the Service of a part that is gone. It answers with what may take a while to go.
-func (h *hand) rest(j *job, pinned []store.Pinned) (awaited []*grip) {
+func (h *hand) rest(ctx context.Context, j *job, pinned []store.Pinned) (awaited []*grip) {
 	seen := map[store.Object]bool{}
 	for _, o := range j.goes {
 		seen[o] = true
 	}
 	for _, p := range pinned {
-		if seen[p.Object] {
+		switch {
+		case seen[p.Object]:
+			continue
+		case p.Kind == "Service" && h.serves(ctx, p, pinned):
+			j.stays = append(j.stays, p.Object)
 			continue
 		}
 		how := metav1.DeletePropagationBackground
@@ -79,6 +85,21 @@ func (h *hand) rest(j *job, pinned []store.Pinned) (awaited []*grip) {
 		j.about = awaited[len(awaited)-1]
 	}
 	return awaited
+}
+
+// serves reports whether a Service leads to pods that do not go with what is pinned: of what has been made since, say. What cannot be looked
+// at may be such.
+func (h *hand) serves(ctx context.Context, p store.Pinned, pinned []store.Pinned) bool {
+	live, err := h.get(ctx, kinds["Service"], p.Namespace, p.Name)
+	if err != nil || string(live.GetUID()) != p.UID {
+		return err != nil && !apierrors.IsNotFound(err)
+	}
+	goes := make([]*grip, len(pinned))
+	for i, x := range pinned {
+		goes[i] = pinnedGrip(x)
+	}
+	selector, _, _ := unstructured.NestedStringMap(live.Object, "spec", "selector")
+	return len(selector) > 0 && h.leadsElsewhere(ctx, labels.SelectorFromSet(selector), p.Namespace, goes)
 }
 
 // pinnedGrip is an object of which no more is known than its name and UID.

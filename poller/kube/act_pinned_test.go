@@ -105,7 +105,7 @@ func TestADeletionThatWasCutOff(t *testing.T) {
 					var want []string
 					if twin {
 						b.make(dyn, "uid-twin")
-						want = []string{"r-a"}
+						want = []string{"r-a", "r-service"} // which leads to it
 					}
 					answer()
 					shown := b.runner("labelled", "r")
@@ -126,7 +126,7 @@ func TestADeletionThatWasCutOff(t *testing.T) {
 func (b *board) make(dyn *dynamicfake.FakeDynamicClient, uid types.UID) {
 	b.t.Helper()
 	d := deployment(meta("ns", "r-a", labelled("r", "a")), 1, container("main", "acme/r:2.0.0"))
-	d.UID, d.CreationTimestamp = uid, metav1.Now()
+	d.UID, d.CreationTimestamp, d.Spec.Template.Labels = uid, metav1.Now(), map[string]string{"app": "a"}
 	for _, tracker := range []clienttesting.ObjectTracker{b.client.Tracker(), dyn.Tracker()} {
 		if err := tracker.Create(kinds["Deployment"], d.DeepCopy(), "ns"); err != nil {
 			b.t.Fatal(err)
