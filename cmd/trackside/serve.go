@@ -58,7 +58,7 @@ type serveCmd struct {
 }
 
 // gcPercent trades a little processor time for memory: most of the heap is a cache that hardly changes.
-const gcPercent = 20
+const gcPercent = 15
 
 // pruneEvery is the pace of retention.
 const pruneEvery = time.Hour
