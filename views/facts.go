@@ -32,10 +32,10 @@ func newFacts(facts []store.Fact) (out []factView) {
 	return out
 }
 
-// loadFacts say how much work a runner carries on average; nothing of one that carries none, or has not been counted for long.
+// loadFacts say how much work a runner carries on average; nothing of one that never carried any, or has not been counted for long.
 func loadFacts(l store.Load, now time.Time) []store.Fact {
 	mean, ok := l.Mean(now)
-	if !ok {
+	if !ok || mean == 0 {
 		return nil
 	}
 	return []store.Fact{{Name: "Workloads on average", Value: store.Sentence(fmt.Sprintf("%.1f, counted since ", mean) + store.Ago(l.Since))}}

@@ -46,6 +46,9 @@ func TestLoadIsToldOnceThereIsAMean(t *testing.T) {
 	if got := loadFacts(store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(0, 0)}, time.Unix(59, 0)); got != nil {
 		t.Errorf("%v", got)
 	}
+	if got := loadFacts(store.Load{Since: time.Unix(0, 0), At: time.Unix(0, 0)}, time.Unix(7200, 0)); got != nil {
+		t.Errorf("of a runner that never carried work: %v", got)
+	}
 	l := store.Load{Now: 3, Since: time.Unix(0, 0), At: time.Unix(600, 0), Sum: 25 * time.Minute}
 	now := time.Unix(7200, 0)
 	if got := loadFacts(l, now); len(got) != 1 || got[0].Value.At(now) != "3.0, counted since 2 h ago" {
