@@ -146,6 +146,8 @@ type Container struct {
 	HasExit  bool
 	Restarts int32
 	Ready    bool
+	// Ran says that the container has been seen to run, now or at an earlier look: its status may be lost, or show its end alone.
+	Ran bool
 }
 
 // Component returns the component of that name.
@@ -204,6 +206,11 @@ func (c Component) Equal(o Component) bool {
 func (w Workload) Equal(o Workload) bool {
 	return w.Verdict.Equal(o.Verdict) && w.Namespace == o.Namespace && w.Name == o.Name && w.UID == o.UID && w.Component == o.Component &&
 		w.Phase == o.Phase && w.Node == o.Node && w.Created.Equal(o.Created) && slices.Equal(w.Containers, o.Containers)
+}
+
+// Ran reports whether the container of that name has been seen to run; false for no workload.
+func (w *Workload) Ran(container string) bool {
+	return w != nil && slices.ContainsFunc(w.Containers, func(c Container) bool { return c.Name == container && c.Ran })
 }
 
 // Restarts adds up the restarts of a workload's containers.

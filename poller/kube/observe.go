@@ -284,7 +284,7 @@ func (o *observation) workload(sys *systems.System, pod *corev1.Pod, p part, bef
 	object := objectOf("Pod", &pod.ObjectMeta, &pod.Spec)
 	object.Annotations = merged(p.object.Annotations, pod.Annotations)
 	main := sys.MainContainer(object, component)
-	f := Facts{Pod: pod, Main: main, Component: component != "" && !finite(pod), Ran: before != nil && ran(before, main),
+	f := Facts{Pod: pod, Main: main, Component: component != "" && !finite(pod), Ran: before.Ran(main),
 		Node: o.set.node(pod.Spec.NodeName), Events: o.set.notices(pod.UID), Thresholds: systems.ThresholdsOf(object.Annotations)}
 	v := Classify(f, o.now)
 	if at := ended(pod); v.Since.IsZero() && !at.IsZero() {
@@ -292,7 +292,7 @@ func (o *observation) workload(sys *systems.System, pod *corev1.Pod, p part, bef
 	}
 	v.Message, v.Inspect = rawMessage(pod, v), o.cluster.inspect(pod, v)
 	return store.Workload{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Component: component, Verdict: v.Verdict,
-		Phase: string(pod.Status.Phase), Node: pod.Spec.NodeName, Created: pod.CreationTimestamp.Time, Containers: containersOf(pod, main)}
+		Phase: string(pod.Status.Phase), Node: pod.Spec.NodeName, Created: pod.CreationTimestamp.Time, Containers: withPast(containersOf(pod, main), before)}
 }
 
 // ended is when a pod that has come to its end did so; zero for one that has not, or does not say.
@@ -319,11 +319,13 @@ func finite(pod *corev1.Pod) bool {
 	return c != nil && c.Kind == "Job"
 }
 
-// ran reports whether the main container was seen running before.
-func ran(w *store.Workload, main string) bool {
-	return slices.ContainsFunc(w.Containers, func(c store.Container) bool {
-		return c.Name == main && (c.State == "running" || c.Restarts > 0)
-	})
+// withPast adds to the containers of a pod which of them were seen to run before.
+func withPast(containers []store.Container, before *store.Workload) []store.Container {
+	for i := range containers {
+		c := &containers[i]
+		c.Ran = c.Ran || before.Ran(c.Name)
+	}
+	return containers
 }
 
 // lostWork keeps work that vanished while it ran on the board for a while: nobody deleted it, and it did not finish.

@@ -128,7 +128,7 @@ func containerOf(c *corev1.Container, role store.ContainerRole, s *corev1.Contai
 	if s == nil {
 		return out
 	}
-	out.Restarts, out.Ready = s.RestartCount, s.Ready
+	out.Restarts, out.Ready, out.Ran = s.RestartCount, s.Ready, s.State.Running != nil || s.RestartCount > 0 && hasRun(s)
 	if t := lastExit(s); t != nil {
 		out.Reason, out.Message, out.ExitCode, out.HasExit = t.Reason, t.Message, t.ExitCode, true
 	}

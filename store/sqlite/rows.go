@@ -171,6 +171,7 @@ type container struct {
 	HasExit  bool                `json:"hasExit,omitempty"`
 	Restarts int32               `json:"restarts,omitempty"`
 	Ready    bool                `json:"ready,omitempty"`
+	Ran      bool                `json:"ran,omitempty"`
 }
 
 func workloadRow(runner int64, w *store.Workload) db.Workload {

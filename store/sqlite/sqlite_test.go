@@ -93,7 +93,7 @@ func runner(name string, h store.Health, workloads int) *store.Runner {
 	for i := range workloads {
 		r.Workloads = append(r.Workloads, store.Workload{Namespace: "runners-eu", Name: fmt.Sprintf("%s-%03d", name, i),
 			UID: fmt.Sprintf("%s-uid-%d", name, i), Component: "agent-manager", Verdict: verdict(store.Healthy), Phase: "Running", Node: "n1", Created: at(-60),
-			Containers: []store.Container{{Name: "main", Role: store.RoleMain, Image: "r/am:v1.2.3", State: "running", Restarts: 2, Ready: true,
+			Containers: []store.Container{{Name: "main", Role: store.RoleMain, Image: "r/am:v1.2.3", State: "running", Restarts: 2, Ready: true, Ran: true,
 				Reason: "OOMKilled", ExitCode: 137, HasExit: true}}})
 	}
 	return r
