@@ -237,7 +237,7 @@ func podGone(v *View, o Object) store.Verdict {
 	if v.Prior != nil {
 		for i := range v.Prior.Workloads {
 			if w := &v.Prior.Workloads[i]; w.UID == string(o.UID) && w.Raw == podMissing {
-				since = w.Since
+				since = lacking(w.Verdict, podGoneGrace)
 			}
 		}
 	}

@@ -245,6 +245,18 @@ func TestAmbientPodsThatStayGone(t *testing.T) {
 	}
 }
 
+// A session that was unknown already, as one that waits for its pod is, has the whole grace: what began with its waiting is not the loss.
+func TestAmbientPodsThatAreSeenLate(t *testing.T) {
+	v := newView("ambient", "team", "team")
+	v.Objects = []systems.Object{session(t, "s", "phase: Running")}
+	systems.Ambient.Assess(v)
+	v.Runner.Workloads[0].Since = noon.Add(-30 * time.Second) // as the board settles it: unknown since the session was pending
+	later := newView("ambient", "team", "team")
+	later.Now, later.Prior, later.Objects = noon.Add(4*time.Second), v.Runner, v.Objects
+	systems.Ambient.Assess(later)
+	wantVerdict{store.Unknown, 0, "PodMissing", "may have just ended"}.check(t, "4 s after it was first seen", later.Runner.Workloads[0].Verdict)
+}
+
 func TestAmbientNamespacesOfSessions(t *testing.T) {
 	const main = "ambient-code-runner"
 	starts := store.Verdict{Health: store.Unknown, Why: "It starts."}

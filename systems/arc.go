@@ -187,7 +187,7 @@ func (a arcView) missing(since time.Time, reason store.Reason, raw, why, inspect
 func (a arcView) sinceComponent(name, raw string) time.Time {
 	if a.Prior != nil {
 		if c, ok := a.Prior.Component(name); ok && c.Raw == raw {
-			return lacking(c.Verdict)
+			return lacking(c.Verdict, arcGrace)
 		}
 	}
 	return a.Now
@@ -197,19 +197,20 @@ func (a arcView) sinceRunner(r arcObject, raw string) time.Time {
 	if a.Prior != nil {
 		for i := range a.Prior.Workloads {
 			if w := &a.Prior.Workloads[i]; w.UID == string(r.UID) && w.Raw == raw {
-				return lacking(w.Verdict)
+				return lacking(w.Verdict, arcGrace)
 			}
 		}
 	}
 	return a.Now
 }
 
-// lacking is when the grace of a verdict began, or the verdict itself where its grace has ended.
-func lacking(v store.Verdict) time.Time {
+// lacking is when the grace of a verdict began, or the verdict itself where its grace has ended: within the grace, Since may be that of an
+// earlier verdict of the same health.
+func lacking(v store.Verdict, grace time.Duration) time.Time {
 	if v.Next.IsZero() {
 		return v.Since
 	}
-	return v.Next.Add(-arcGrace)
+	return v.Next.Add(-grace)
 }
 
 // runner compares what an EphemeralRunner says with its pod, which bears its name. One without a pod is shown as work of its own.
