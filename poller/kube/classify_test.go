@@ -82,6 +82,22 @@ func TestNothingChangesBeforeNext(t *testing.T) {
 	}
 }
 
+// What is learnt from a look at a pod changes nothing when the same pod is looked at again.
+func TestASecondLookSaysTheSame(t *testing.T) {
+	for _, s := range readStatuses(t) {
+		if s.Pod.Name == "" {
+			continue
+		}
+		f := factsOf(s)
+		first := Classify(f, s.Now)
+		w := store.Workload{Containers: containersOf(f.Pod, f.Main)}
+		f.Ran = f.Ran || w.Ran(f.Main)
+		if again := Classify(f, s.Now); !again.Equal(first.Verdict) {
+			t.Errorf("%s: %q, then %q", s.Name, first.Why, again.Why)
+		}
+	}
+}
+
 // FuzzClassify feeds mutated pods: a verdict always says why, in one clean line, whatever the bytes.
 func FuzzClassify(f *testing.F) {
 	for _, s := range readStatuses(f) {
