@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Fact is something a system says of a runner beside its health, such as its scope or the size of its pool.
 type Fact struct {
@@ -43,6 +46,9 @@ func ParseSeverity(s string) (Severity, error) {
 	return Notice, fmt.Errorf("%w: severity %q is not one of critical, warning, notice", ErrInvalid, s)
 }
 
+// LegacyV1 is the code of the finding about a Kubiya runner of generation v1: the rules about images read it off a tag, the API says it.
+const LegacyV1 = "legacy-v1"
+
 // Finding is something that makes green untrustworthy or a failure likely.
 type Finding struct {
 	// Code names the rule, such as readiness-probe-missing: lower-case words with hyphens, and what a finding is grouped by.
@@ -56,4 +62,9 @@ type Finding struct {
 	Fix string
 	// Doubt says that a green of the object is worth little while this holds.
 	Doubt bool
+}
+
+// Has reports whether the runner has a finding of that code.
+func (r *Runner) Has(code string) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == code })
 }

@@ -81,14 +81,11 @@ func (j *joining) join() {
 
 // findings adds what the source finds and the cluster does not show, and takes out what it refutes. A list that stays as it is is shared.
 func (j *joining) findings() {
-	has := func(code string) bool {
-		return slices.ContainsFunc(j.r.Findings, func(f Finding) bool { return f.Code == code })
-	}
-	if slices.ContainsFunc(j.t.Refutes, has) {
+	if slices.ContainsFunc(j.t.Refutes, j.r.Has) {
 		j.r.Findings = slices.DeleteFunc(slices.Clone(j.r.Findings), func(f Finding) bool { return slices.Contains(j.t.Refutes, f.Code) })
 	}
 	for _, f := range j.t.Findings {
-		if !has(f.Code) {
+		if !j.r.Has(f.Code) {
 			j.r.Findings = append(slices.Clip(j.r.Findings), f)
 			slices.SortStableFunc(j.r.Findings, func(a, b Finding) int {
 				return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Object, b.Object))

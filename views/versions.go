@@ -91,7 +91,7 @@ func NewVersionsModel(s *store.Snapshot, newest versions.Newest, since map[store
 			}
 			lines[u.Line].uses = append(lines[u.Line].uses, u)
 		}
-		if legacyV1(r) {
+		if r.Has(store.LegacyV1) {
 			m.legacy = append(m.legacy, newLagging(r, "", ""))
 		}
 	}
@@ -141,11 +141,6 @@ func versionSummary(lines, behind, rolling int) string {
 		text += " " + plural(rolling, "roll-out") + " under way."
 	}
 	return text
-}
-
-// legacyV1 holds for a runner that the rules found to be of generation v1.
-func legacyV1(r *store.Runner) bool {
-	return slices.ContainsFunc(r.Findings, func(f store.Finding) bool { return f.Code == "legacy-v1" })
 }
 
 // lay fills a line's table: versions newest first, namespaces by name.
@@ -301,7 +296,7 @@ func (m VersionsModel) shell() shell {
 
 // VersionsTouched reports whether a change may have changed `/versions`: a version, a pod of another image, or a generation.
 func VersionsTouched(c store.Change) bool {
-	if versions.Touched(c) || legacyV1(c.Before) != legacyV1(c.After) {
+	if versions.Touched(c) || c.Before.Has(store.LegacyV1) != c.After.Has(store.LegacyV1) {
 		return true
 	}
 	a, b := versions.Of(c.Before), versions.Of(c.After)

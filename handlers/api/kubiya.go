@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -166,8 +165,7 @@ func factOf(r *store.Runner, name string) string {
 
 // generation is 0 for a runner of v1, and 2 for all that are not known to be.
 func generation(r *store.Runner) int {
-	legacy := slices.ContainsFunc(r.Findings, func(f store.Finding) bool { return f.Code == "legacy-v1" })
-	if legacy || strings.HasPrefix(factOf(r, "Generation"), "v1") {
+	if r.Has(store.LegacyV1) || strings.HasPrefix(factOf(r, "Generation"), "v1") {
 		return 0
 	}
 	return 2

@@ -180,18 +180,14 @@ func generation(o api.Object) string {
 	return fmt.Sprintf("v%d", n)
 }
 
-// legacyV1 is the code of the finding about runners of generation v1, as the rules about images call it: they read it off a tag, which the API
-// knows better.
-const legacyV1 = "legacy-v1"
-
 // legacy finds a runner of generation v1, and knows of one of a later generation that it is none.
 func legacy(t *store.Testimony, o api.Object) {
 	switch n, ok := o.Int("version"); {
 	case !ok:
 	case n > 1:
-		t.Refutes = []string{legacyV1}
+		t.Refutes = []string{store.LegacyV1}
 	case n == 0 || n == 1:
-		t.Findings = []store.Finding{{Code: legacyV1, Severity: store.Warning, Object: "runner/" + t.Runner, Field: "version",
+		t.Findings = []store.Finding{{Code: store.LegacyV1, Severity: store.Warning, Object: "runner/" + t.Runner, Field: "version",
 			Why: "By the Kubiya API it is a runner of generation v1, which gets no further releases.",
 			Fix: "image: ghcr.io/kubiyabot/kubiya-operator:runner_v2"}}
 	}

@@ -204,7 +204,7 @@ func TestKubiyasOwnTagsOfTheOperator(t *testing.T) {
 		"runner": false, "latest": false, "main": false, "stable": false, "sha-1a2b3c": false, "v1alpha": false, "1a2b3c4": false, "99999999999999999999": false} {
 		s := sound("Deployment")
 		operator(tag)(&s)
-		if got := slices.Contains(codes(scan(s)), finding.LegacyV1); got != want {
+		if got := slices.Contains(codes(scan(s)), store.LegacyV1); got != want {
 			t.Errorf("%s: %t", tag, got)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"trackside/store"
 )
 
 // bounds are the rules about requests and limits. A limit is a request too where no other is given. A missing CPU limit is no fault: the
@@ -110,7 +112,7 @@ func generation(s *Subject) []mark {
 			continue
 		}
 		if n, err := strconv.Atoi(m[1]); err == nil && n < 2 {
-			return []mark{{code: LegacyV1, place: "containers[" + c.Name + "].image", detail: tag}}
+			return []mark{{code: store.LegacyV1, place: "containers[" + c.Name + "].image", detail: tag}}
 		}
 	}
 	return nil

@@ -20,7 +20,6 @@ const (
 	HostPath          = "host-path"
 	AdminAccount      = "service-account-admin"
 	ClusterAdminBound = "service-account-cluster-admin"
-	LegacyV1          = "legacy-v1"
 	SingleUnguarded   = "single-replica-unguarded"
 	SingleReplica     = "single-replica"
 	UpdaterHourly     = "updater-hourly"
@@ -93,7 +92,7 @@ var words = map[string]wording{
 	ClusterAdminBound: {store.Critical, false,
 		"Its service account $ is bound to the role cluster-admin: whatever it runs may do anything in the cluster, and read every Secret.",
 		"kubectl delete clusterrolebinding …"},
-	LegacyV1: {store.Warning, false,
+	store.LegacyV1: {store.Warning, false,
 		"It is a runner of generation v1 (operator $), which gets no further releases.",
 		"image: ghcr.io/kubiyabot/kubiya-operator:runner_v2"},
 	SingleUnguarded: {store.Warning, false,
