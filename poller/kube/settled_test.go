@@ -21,7 +21,7 @@ func TestARunnerThatRestsSaysTheSame(t *testing.T) {
 			continue
 		}
 		synctest.Test(t, func(t *testing.T) {
-			time.Sleep(s.Now.Sub(time.Now()))
+			time.Sleep(time.Until(s.Now))
 			pod := s.Pod.DeepCopy()
 			if pod.UID == "" {
 				pod.UID = types.UID("uid-" + s.Name)
