@@ -60,7 +60,7 @@ func newLink(id string, d store.ManifestDraft, by store.Person, life time.Durati
 func ParseLinkFile(file string) (hash []byte, err error) {
 	token, ok := strings.CutSuffix(file, ".yaml")
 	raw, decodeErr := base64.RawURLEncoding.DecodeString(token)
-	if !ok || decodeErr != nil || len(raw) != tokenBytes {
+	if !ok || decodeErr != nil || len(raw) != tokenBytes || base64.RawURLEncoding.EncodeToString(raw) != token { // line breaks are skipped in decoding
 		return nil, fmt.Errorf("%w: there is no such link", store.ErrNotFound)
 	}
 	sum := sha256.Sum256([]byte(token))

@@ -300,7 +300,8 @@ func TestTheBoardsOwnAddress(t *testing.T) {
 }
 
 func FuzzParseLinkFile(f *testing.F) {
-	for _, s := range []string{"", ".yaml", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.yaml", "../../etc.yaml", "\x00.yaml"} {
+	for _, s := range []string{"", ".yaml", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.yaml", "../../etc.yaml", "\x00.yaml",
+		"AAAAAAAAAAAAAAAA\r\nAAAAAAAAAAAAAAAA.yaml"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, file string) {
