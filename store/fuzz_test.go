@@ -10,7 +10,7 @@ import (
 
 // FuzzWords reads the words of closed sets and of annotations. What is none is the mistake of who wrote it.
 func FuzzWords(f *testing.F) {
-	for _, s := range []string{"organization/acme", "cluster", "a=b,c=d", "=,", "a,b\n", "healthy", "crashloop", "disable", "admin", " Ada@Example.com ", "critical"} {
+	for _, s := range []string{"organization/acme", "cluster", "a=b,c=d", "=,", "a,b\n", "k,k\x00=a,k=b", "healthy", "crashloop", "disable", "admin", " Ada@Example.com ", "critical"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -96,7 +97,7 @@ func ParseLabels(s string) ([]Label, error) {
 		}
 		out = append(out, l)
 	}
-	slices.SortFunc(out, func(a, b Label) int { return strings.Compare(a.Key+"\x00"+a.Value, b.Key+"\x00"+b.Value) })
+	slices.SortFunc(out, func(a, b Label) int { return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Value, b.Value)) })
 	out = slices.Compact(out)
 	for i := 1; i < len(out); i++ {
 		if out[i].Key == out[i-1].Key {
