@@ -20,7 +20,7 @@ var arrows = []struct {
 	{"poller", []string{"trackside/store"}},
 	{"poller/kube", []string{"trackside/store", "trackside/systems", "k8s.io"}},
 	{"poller/kube/statuses", []string{"trackside/store", "trackside/systems", "k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml"}},
-	{"poller/kube/manifests", []string{"trackside/store", "trackside/systems", "trackside/systems/finding", "k8s.io", "sigs.k8s.io/yaml", "github.com/aymanbagabas/go-udiff"}},
+	{"poller/kube/manifests", []string{"trackside/store", "trackside/systems", "trackside/systems/finding", "k8s.io", "go.yaml.in/yaml/v2", "github.com/aymanbagabas/go-udiff"}},
 	{"poller/act", []string{"trackside/store"}},
 	{"poller/report", []string{"trackside/store"}},
 	{"poller/api", []string{"trackside/store", "github.com/cenkalti/backoff/v7"}},

@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"strings"
 
+	"go.yaml.in/yaml/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/yaml"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"trackside/store"
 	"trackside/systems"
@@ -137,27 +138,18 @@ func document(heading string, objects []*unstructured.Unstructured) ([]byte, err
 	return b.Bytes(), nil
 }
 
-// asYAML writes what came as JSON as YAML.
+// asYAML writes what can be JSON as YAML. It is not read as YAML on the way, as sigs.k8s.io/yaml does: that refuses some characters that
+// JSON lets stand, and keys of more than 1024 (YAML 1.2, sections 5.1 and 7.4.2). A cluster takes both.
 func asYAML(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	return yaml.JSONToYAML(printable(text))
-}
-
-// printable escapes the characters that JSON lets stand in a string and YAML does not (YAML 1.2, section 5.1), or takes for the end of a line,
-// as YAML 1.1 does U+0085: a cluster takes them.
-func printable(text []byte) []byte {
-	var b bytes.Buffer
-	for _, r := range string(text) {
-		if r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0xFEFF || r == 0xFFFE || r == 0xFFFF {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
+	var plain any
+	if err := utiljson.Unmarshal(text, &plain); err != nil { // keeps whole numbers whole
+		return nil, err
 	}
-	return b.Bytes()
+	return yaml.Marshal(plain)
 }
 
 // bare is an object without what it says of no own will: an empty status, the time of its creation.

@@ -11,10 +11,12 @@ import (
 	"trackside/store"
 )
 
-// A cluster takes characters that YAML lets stand only when they are escaped: an object that bears one is written, and compared, all the same.
-func TestWhatYAMLDoesNotLetStandIsEscaped(t *testing.T) {
+// A cluster takes characters that YAML lets stand only when they are escaped, and keys that YAML reads only when they are marked: an object
+// that bears them is written, and compared, all the same.
+func TestWhatYAMLDoesNotLetStandIsWritten(t *testing.T) {
+	key := strings.Repeat("k", 1100) // more than YAML reads without its question mark
 	object := func(value string) *unstructured.Unstructured {
-		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "x"}, "data": map[string]any{"a": value}}}
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "x"}, "data": map[string]any{key: value}}}
 	}
 	strange := object("<\x7f\u009f\ufeff\u0085é\u2028\u2029\U0001f600>")
 	text, err := document("", []*unstructured.Unstructured{strange})
